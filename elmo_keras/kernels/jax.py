@@ -1,0 +1,14 @@
+"""JAX's side of the kernels."""
+
+import jax
+
+
+def require(condition, message):
+    """Raises `ValueError(message)` on concrete values; traced values cannot be looked at."""
+    if not isinstance(condition, jax.core.Tracer) and not bool(condition):
+        raise ValueError(message)
+
+
+def in_distribution_strategy():
+    """Always False: `tf.distribute` is TensorFlow's."""
+    return False

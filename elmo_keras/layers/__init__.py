@@ -1,0 +1,12 @@
+"""ELMo's layers: keras.ops and kernels only, so that they run on TensorFlow, JAX and PyTorch."""
+
+from elmo_keras.layers.bilstm_stack import BiLSTMStack as BiLSTMStack
+from elmo_keras.layers.char_cnn import CharCNN as CharCNN
+from elmo_keras.layers.elmo_layer import ElmoLayer as ElmoLayer
+from elmo_keras.layers.highway import Highway as Highway
+from elmo_keras.layers.masked_max_pooling import MaskedMaxPooling as MaskedMaxPooling
+from elmo_keras.layers.masked_mean_pooling import MaskedMeanPooling as MaskedMeanPooling
+from elmo_keras.layers.masking import ZeroPadding as ZeroPadding
+from elmo_keras.layers.projected_lstm_cell import ProjectedLSTMCell as ProjectedLSTMCell
+from elmo_keras.layers.scalar_mix import ScalarMix as ScalarMix
+from elmo_keras.layers.token_encoder import TokenEncoder as TokenEncoder

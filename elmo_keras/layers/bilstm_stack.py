@@ -1,0 +1,158 @@
+import keras
+from keras import ops
+
+from elmo_keras.layers.composite import Composite
+from elmo_keras.layers.projected_lstm_cell import ProjectedLSTMCell
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class BiLSTMStack(Composite):
+    """Two independent stacks of projected LSTMs, one forward in time, one backward.
+
+    Unlike in a stack of `keras.layers.Bidirectional`, no layer of one direction sees the other:
+    each is a language model of its own. From the second layer on, a layer's input is added to its
+    output (`residual`); the recurrent state is what it was before that sum.
+
+    Note on masking: steps that the mask leaves out change no state and give zeros. Padding stands
+    on the right; the backward direction starts at the last real step of each row.
+
+    Args:
+        num_layers: int. Layers of each direction. Defaults to `2`.
+        units: int. Size of the cell states. Defaults to `1024`.
+        projection_dim: int or `None`. Size of the hidden states, see `ProjectedLSTMCell`. Defaults
+            to `128`.
+        cell_clip: float or `None`. Bound of the cell states. Defaults to `3.0`.
+        projection_clip: float or `None`. Bound of the projected states. Defaults to `3.0`.
+        residual: bool. Whether layers after the first add their input. Defaults to `True`.
+        forget_bias: float. Added to the forget gates. Defaults to `1.0`.
+        **kwargs: Layer keyword arguments, like `name` and `dtype`.
+
+    Call arguments:
+        inputs: `(batch, time, input_dim)` float.
+        mask: `(batch, time)` bool, `True` at real steps, or `None` where all are.
+        initial_state: `(hidden, cell)` as the call returns them, or `None` for zeros.
+
+    Returns:
+        `(layers, final_states)`: the list of the layers' outputs, first layer first, each
+        `(batch, time, 2 * output_dim)`, forward direction in front; and `(hidden, cell)` of shapes
+        `(2, num_layers, batch, output_dim)` and `(2, num_layers, batch, units)`, direction 0
+        forward. `output_dim` is `projection_dim`, or `units` without one.
+
+    Example:
+
+    >>> import elmo_keras, keras
+    >>> stack = elmo_keras.layers.BiLSTMStack(num_layers=2, units=8, projection_dim=4)
+    >>> layers, (hidden, cell) = stack(keras.ops.ones((1, 5, 4)))
+    >>> len(layers), layers[-1].shape, cell.shape
+    (2, TensorShape([1, 5, 8]), TensorShape([2, 2, 1, 8]))
+
+    References:
+        - [Peters et al., 2018](https://arxiv.org/abs/1802.05365)
+        - bilm-tf, `bilm/model.py`, `_build`
+    """
+
+    def __init__(
+        self,
+        num_layers=2,
+        units=1024,
+        projection_dim=128,
+        cell_clip=3.0,
+        projection_clip=3.0,
+        residual=True,
+        forget_bias=1.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(num_layers, int) or num_layers < 1:
+            raise ValueError(
+                f"`num_layers` must be a positive int. Received: num_layers={num_layers}"
+            )
+        self.num_layers = num_layers
+        self.units = units
+        self.projection_dim = projection_dim
+        self.cell_clip = cell_clip
+        self.projection_clip = projection_clip
+        self.residual = residual
+        self.forget_bias = forget_bias
+        self.supports_masking = True
+
+    @property
+    def output_dim(self):
+        """Size of one direction's output."""
+        return self.projection_dim or self.units
+
+    def build(self, input_shape):
+        self.forward_layers = [self._rnn("forward", i) for i in range(self.num_layers)]
+        self.backward_layers = [self._rnn("backward", i) for i in range(self.num_layers)]
+        for layers in (self.forward_layers, self.backward_layers):
+            layers[0].build(input_shape)
+            for layer in layers[1:]:
+                layer.build((*input_shape[:2], self.output_dim))
+
+    def _rnn(self, direction, index):
+        cell = ProjectedLSTMCell(
+            self.units,
+            projection_dim=self.projection_dim,
+            cell_clip=self.cell_clip,
+            projection_clip=self.projection_clip,
+            forget_bias=self.forget_bias,
+            dtype=self.dtype_policy,
+            name="cell",
+        )
+        return keras.layers.RNN(
+            cell,
+            return_sequences=True,
+            return_state=True,
+            zero_output_for_mask=True,
+            go_backwards=direction == "backward",
+            dtype=self.dtype_policy,
+            name=f"{direction}_{index}",
+        )
+
+    def call(self, inputs, mask=None, initial_state=None):
+        directions = [
+            self._run(layers, inputs, mask, initial_state and [s[i] for s in initial_state])
+            for i, layers in enumerate((self.forward_layers, self.backward_layers))
+        ]
+        (forward, forward_states), (backward, backward_states) = directions
+        layers = [ops.concatenate(pair, axis=-1) for pair in zip(forward, backward)]
+        final_states = tuple(
+            ops.stack(pair) for pair in zip(forward_states, backward_states)
+        )  # (2, num_layers, batch, output_dim), (2, num_layers, batch, units)
+        return layers, final_states
+
+    def _run(self, layers, x, mask, initial_state):
+        outputs, states = [], []
+        for i, layer in enumerate(layers):
+            start = [s[i] for s in initial_state] if initial_state is not None else None
+            y, *state = layer(x, mask=mask, initial_state=start)  # (batch, time, output_dim)
+            if layer.go_backwards:
+                y = ops.flip(y, axis=1)
+            x = x + y if self.residual and i > 0 else y
+            outputs.append(x)
+            states.append(state)
+        return outputs, [ops.stack(state) for state in zip(*states)]
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None  # The outputs are no single sequence; who asks for them has the mask.
+
+    def compute_output_shape(self, input_shape):
+        batch, time = input_shape[:2]
+        states = (2, self.num_layers, batch)
+        layers = [(batch, time, 2 * self.output_dim) for _ in range(self.num_layers)]
+        return layers, ((*states, self.output_dim), (*states, self.units))
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "num_layers": self.num_layers,
+                "units": self.units,
+                "projection_dim": self.projection_dim,
+                "cell_clip": self.cell_clip,
+                "projection_clip": self.projection_clip,
+                "residual": self.residual,
+                "forget_bias": self.forget_bias,
+            }
+        )
+        return config

@@ -1,0 +1,184 @@
+import keras
+from keras import ops
+
+from elmo_keras import kernels
+from elmo_keras.layers.highway import Highway
+from elmo_keras.layers.token_encoder import TokenEncoder
+from elmo_keras.text import byte_alphabet as alphabet
+from elmo_keras.text.character_ids import CharacterIds
+
+PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class CharCNN(TokenEncoder):
+    """Token vectors from characters, independent of context: the first layer of ELMo.
+
+    Characters are embedded, convolved with filters of several widths, and the largest value over
+    all positions of the token is kept (positions of the filler count, as in the published
+    programs); then highway layers and a linear projection.
+
+    ```
+    e = embedding[ids]
+    f = activation(max_over_positions(conv_k(e)))   for each filter k, concatenated
+    y = W_projection highway(...highway(f)) + b_projection
+    ```
+
+    Args:
+        filters: list of `(width, number)` pairs. Defaults to the published ones, 2,048 in all.
+        char_embedding_dim: int. Size of a character's vector. Defaults to `16`.
+        num_highways: int. Highway layers. Defaults to `1`.
+        projection_dim: int or `None`. Size of a token's vector; `None` leaves the projection out.
+            Defaults to `128`.
+        activation: str or callable. Applied after the maximum over positions. Defaults to
+            `"relu"`.
+        max_characters: int. Ids of a token. Defaults to `50`.
+        num_characters: int. Number of ids, the 0 of padding among them. Defaults to `262`, the
+            byte alphabet.
+        **kwargs: Layer keyword arguments, like `name` and `dtype`.
+
+    Input shape:
+        `(batch, time, max_characters)` int, as `elmo_keras.text.CharacterIds` makes them.
+
+    Output shape:
+        `(batch, time, projection_dim)` float. Padded tokens have a vector too, which nothing
+        should use.
+
+    Example:
+
+    >>> import elmo_keras
+    >>> ids = elmo_keras.text.CharacterIds()([["The", "cat"]])
+    >>> elmo_keras.layers.CharCNN(filters=[(1, 4), (2, 8)], projection_dim=6)(ids).shape
+    TensorShape([1, 2, 6])
+
+    References:
+        - [Kim et al., 2016](https://arxiv.org/abs/1508.06615)
+        - [Peters et al., 2018](https://arxiv.org/abs/1802.05365)
+        - bilm-tf, `bilm/model.py`, `_build_word_char_embeddings`
+    """
+
+    def __init__(
+        self,
+        filters=PUBLISHED_FILTERS,
+        char_embedding_dim=16,
+        num_highways=1,
+        projection_dim=128,
+        activation="relu",
+        max_characters=50,
+        num_characters=alphabet.NUM_CHARACTERS,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = tuple((int(width), int(number)) for width, number in filters)
+        widest = max((width for width, _ in self.filters), default=0)
+        if not self.filters or min(min(pair) for pair in self.filters) < 1:
+            raise ValueError(
+                "`filters` must be pairs (width, number) of positive ints. "
+                f"Received: filters={filters}"
+            )
+        if max_characters < max(widest, alphabet.MIN_CHARACTERS):
+            raise ValueError(
+                "`max_characters` must be at least the widest filter and at least "
+                f"{alphabet.MIN_CHARACTERS}. Received: max_characters={max_characters}, widest "
+                f"filter {widest}"
+            )
+        self.char_embedding_dim = char_embedding_dim
+        self.num_highways = num_highways
+        self.projection_dim = projection_dim
+        self.activation = _activation(activation)
+        self.max_characters = max_characters
+        self.num_characters = num_characters
+
+    @property
+    def ids_shape(self):
+        return (self.max_characters,)
+
+    @property
+    def output_dim(self):
+        return self.projection_dim or sum(number for _, number in self.filters)
+
+    def boundary_ids(self):
+        return alphabet.boundary_ids(self.max_characters)
+
+    def text_layer(self):
+        return CharacterIds(self.max_characters, name="character_ids")
+
+    def build(self, input_shape):
+        dtype = self.dtype_policy
+        self.char_embedding = keras.layers.Embedding(
+            self.num_characters,
+            self.char_embedding_dim,
+            embeddings_initializer=keras.initializers.RandomUniform(-1.0, 1.0),
+            dtype=dtype,
+            name="char_embedding",
+        )
+        self.convolutions = [
+            keras.layers.Conv1D(number, width, dtype=dtype, name=f"convolution_{i}")
+            for i, (width, number) in enumerate(self.filters)
+        ]
+        self.highways = [
+            Highway(dtype=dtype, name=f"highway_{i}") for i in range(self.num_highways)
+        ]
+        self.projection = None
+        if self.projection_dim:
+            self.projection = keras.layers.Dense(
+                self.projection_dim, dtype=dtype, name="projection"
+            )
+
+        num_filters = sum(number for _, number in self.filters)
+        self.char_embedding.build((None, self.max_characters))
+        for convolution in self.convolutions:
+            convolution.build((None, self.max_characters, self.char_embedding_dim))
+        for layer in [*self.highways, *([self.projection] if self.projection else [])]:
+            layer.build((None, None, num_filters))
+
+    def call(self, ids):
+        kernels.require(
+            ops.all(ops.logical_and(ids >= 0, ids < self.num_characters)),
+            f"Character ids must be in [0, {self.num_characters}). Received ids outside of it: "
+            "make them with elmo_keras.text.CharacterIds.",
+        )
+        batch, time = ops.shape(ids)[0], ops.shape(ids)[1]
+        characters = ops.reshape(ids, (-1, self.max_characters))
+        # TensorFlow's convolution wants at least one row: an empty batch gets it here.
+        characters = ops.pad(characters, [[0, 1], [0, 0]])
+        characters = self.char_embedding(characters)  # (batch * time + 1, max_characters, char)
+        x = ops.concatenate(
+            [
+                # The largest value over all positions, fillers included.
+                self.activation(ops.max(convolution(characters), axis=1))
+                for convolution in self.convolutions
+            ],
+            axis=-1,
+        )  # (batch * time + 1, num_filters)
+        x = ops.reshape(x[:-1], (batch, time, x.shape[-1]))
+        for highway in self.highways:
+            x = highway(x)
+        if self.projection:
+            x = self.projection(x)
+        return x  # (batch, time, output_dim)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "filters": [list(pair) for pair in self.filters],
+                "char_embedding_dim": self.char_embedding_dim,
+                "num_highways": self.num_highways,
+                "projection_dim": self.projection_dim,
+                "activation": keras.activations.serialize(self.activation),
+                "max_characters": self.max_characters,
+                "num_characters": self.num_characters,
+            }
+        )
+        return config
+
+
+def _activation(identifier):
+    try:
+        return keras.activations.get(identifier)
+    except ValueError as error:
+        raise ValueError(
+            "`activation` must be a callable or the name of a Keras activation; published models "
+            f"use 'relu' or 'tanh'. Received: activation={identifier!r}"
+        ) from error

@@ -1,0 +1,25 @@
+import keras
+
+
+class Composite(keras.layers.Layer):
+    """Base of the layers that are made of layers.
+
+    Sub-layers get the composite's dtype policy. What `quantize("int8")` makes of their policies
+    later is part of the config, as a `DTypePolicyMap` by sub-layer path: so a quantised layer is
+    rebuilt with the variables that its file holds.
+    """
+
+    def get_config(self):
+        config = super().get_config()
+        own = self.dtype_policy
+        if isinstance(own, keras.dtype_policies.DTypePolicyMap):
+            own = own.default_policy
+        quantized = {
+            layer.path: layer.dtype_policy
+            for layer in self._flatten_layers(include_self=False)
+            if not isinstance(layer.dtype_policy, keras.dtype_policies.DTypePolicyMap)
+            and layer.dtype_policy.quantization_mode
+        }
+        policy = keras.dtype_policies.DTypePolicyMap(own, quantized) if quantized else own
+        config["dtype"] = keras.dtype_policies.serialize(policy)
+        return config

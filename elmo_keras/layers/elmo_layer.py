@@ -1,0 +1,456 @@
+import keras
+import numpy as np
+from keras import ops
+
+from elmo_keras import kernels
+from elmo_keras.layers.bilstm_stack import BiLSTMStack
+from elmo_keras.layers.char_cnn import CharCNN
+from elmo_keras.layers.composite import Composite
+from elmo_keras.layers.lstm_states import STATES, LSTMStates
+from elmo_keras.layers.masking import ZeroPadding
+from elmo_keras.layers.scalar_mix import ScalarMix
+from elmo_keras.text.strings import is_text, string_tensor
+from elmo_keras.text.tokenizer import Tokenizer
+
+OUTPUTS = ("mix", "all", "average", "top")
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class ElmoLayer(Composite):
+    """ELMo: one contextual vector per token, from text, tokens or character ids.
+
+    It stands where a model has its `Embedding`. Three parts, each a layer of its own and each
+    frozen by its own `trainable`: a token encoder (`.token_encoder`), two stacks of LSTMs
+    (`.bilstm`) and the learned mix of all layers (`.scalar_mixes`).
+
+    ```
+    layer_0 = [tokens; tokens]                 tokens = token_encoder(ids)
+    layer_j = [forward_j; backward_j]          forward, backward = bilstm(tokens)
+    y = gamma * sum_j softmax(scalars)_j * layer_j
+    ```
+
+    Note on masking: a Keras mask comes with every output, and padded positions are exactly 0.
+    Padding stands on the right: empty tokens, or rows of zero ids.
+
+    Note on determinism: a sentence's vectors depend on that sentence alone, whatever the batch,
+    the padding and the calls before. Exceptions are asked for: `state="carry"`, and a
+    `layer_norm` named after a program.
+
+    Args:
+        token_encoder: a `TokenEncoder`, such as a `CharCNN`, or `None`, the default, for
+            `CharCNN()`: the published "small" sizes.
+        bilstm: a `BiLSTMStack`, or `None`, the default, for one of the published "small" sizes.
+            Its output must have the size of the token encoder's.
+        output: str or int. Defaults to `"mix"`.
+            - `"mix"`: the learned weighted sum of all layers.
+            - `"all"`: all layers, on an axis behind time; 0 are the tokens without context.
+            - `"average"`: their mean.
+            - `"top"`: the last layer, or a layer's number.
+        num_representations: int. Mixes to learn, each with its own weights; more than one needs
+            `output="mix"` and gives a list. Defaults to `1`.
+        dropout: float. Rate, in training, on each output. Defaults to `0.0`.
+        mix_regularizer: Keras regularizer of the mixes' scalars, not of gamma. Defaults to `None`.
+        layer_norm: `False`, `True`, `"bilm-tf"` or `"allennlp"`, see `ScalarMix`; `"allennlp"`
+            counts the sentence boundaries in, as that program does. Defaults to `False`.
+        keep_boundaries: bool. Whether outputs keep the steps of the begin and the end of the
+            sentence; time and mask are then 2 longer. Defaults to `False`.
+        state: `"zeros"`, `"warm"` or `"carry"`: what the LSTMs start from. Defaults to `"zeros"`.
+            - `"warm"`: one saved state for all sentences, set by `warm_up(sentences)`.
+            - `"carry"`: the states of the call before, for the first `max_rows` rows of a batch,
+              as the published programs have it; `reset_states()` sets them to zero. Saved in
+              `.keras`, refused under tf.distribute and by `export`.
+        max_rows: int. Largest batch of `state="carry"`. Defaults to `128`.
+        tokenizer: `elmo_keras.text.Tokenizer`, or the name of a method of it, for raw sentences.
+            Defaults to `"words"`.
+        **kwargs: Layer keyword arguments, like `trainable`, `name` and `dtype`.
+
+    Input shape:
+        One of three forms; outside of TensorFlow graphs the last one.
+        - sentences: `(batch,)` string, split by the tokenizer; or a Python list of str
+        - tokens: `(batch, time)` string, `""` as padding; or a list of lists of str
+        - ids: `(batch, time, max_characters)` int, zeros as padding; for other token encoders
+          `(batch, time, *token_encoder.ids_shape)`
+
+    Output shape:
+        `(batch, time, dim)` float, for `"all"` `(batch, time, layers, dim)`; `dim` is twice the
+        size of a projection. For several representations a list.
+
+    Raises:
+        ValueError: for text that is no batch, ids of a wrong shape or out of range, padding that is
+            not on the right. In a TensorFlow graph and in a SavedModel the same sentence comes as
+            an InvalidArgumentError; XLA and JAX's jit cannot look at values.
+
+    Example:
+
+    >>> import elmo_keras
+    >>> elmo = elmo_keras.ElmoLayer(
+    ...     elmo_keras.layers.CharCNN(filters=[(1, 4), (2, 8)], projection_dim=6),
+    ...     elmo_keras.layers.BiLSTMStack(units=16, projection_dim=6),
+    ... )
+    >>> elmo(["The cat sat.", "Yes!"]).shape
+    TensorShape([2, 4, 12])
+
+    References:
+        - [Peters et al., 2018](https://arxiv.org/abs/1802.05365)
+        - bilm-tf, `bilm/model.py` and `bilm/elmo.py`; AllenNLP, `modules/elmo.py`
+    """
+
+    def __init__(
+        self,
+        token_encoder=None,
+        bilstm=None,
+        output="mix",
+        num_representations=1,
+        dropout=0.0,
+        mix_regularizer=None,
+        layer_norm=False,
+        keep_boundaries=False,
+        state="zeros",
+        max_rows=128,
+        tokenizer="words",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if state not in STATES:
+            raise ValueError(f"`state` must be one of {STATES}. Received: state={state!r}")
+        if token_encoder is None:
+            token_encoder = CharCNN(dtype=self.dtype_policy, name="token_encoder")
+        if bilstm is None:
+            bilstm = BiLSTMStack(
+                projection_dim=token_encoder.output_dim, dtype=self.dtype_policy, name="bilstm"
+            )
+        if bilstm.output_dim != token_encoder.output_dim:
+            raise ValueError(
+                "The token encoder and the LSTMs must have outputs of one size, to be layers of "
+                f"one mix. Received: token_encoder with {token_encoder.output_dim}, bilstm with "
+                f"{bilstm.output_dim}. Set their `projection_dim` to the same number."
+            )
+        _check_output(output, num_representations, bilstm.num_layers)
+        self.token_encoder = token_encoder
+        self.bilstm = bilstm
+        self.output_choice = output
+        self.num_representations = num_representations
+        self.dropout = dropout
+        self.mix_regularizer = keras.regularizers.get(mix_regularizer)
+        self.layer_norm = layer_norm
+        self.keep_boundaries = keep_boundaries
+        self.state = state
+        self.max_rows = max_rows
+        self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
+        self.text_layer = token_encoder.text_layer()
+        self.supports_masking = True
+
+        dtype = self.dtype_policy
+        self.scalar_mixes = []
+        if output == "mix":
+            self.scalar_mixes = [
+                ScalarMix(layer_norm, self.mix_regularizer, dtype=dtype, name=f"scalar_mix_{i}")
+                for i in range(num_representations)
+            ]
+        self.dropouts = [
+            keras.layers.Dropout(dropout, dtype=dtype, name=f"dropout_{i}")
+            for i in range(num_representations)
+        ]
+        self.zero_padding = ZeroPadding(dtype=dtype, name="zero_padding")
+        self.lstm_states = LSTMStates(
+            state, bilstm.num_layers, bilstm.output_dim, bilstm.units, max_rows, name="lstm_states"
+        )
+
+    @property
+    def output_dim(self):
+        """Size of a token's vector."""
+        return 2 * self.bilstm.output_dim
+
+    @property
+    def num_layers(self):
+        """Layers that are mixed: the tokens and the LSTMs."""
+        return 1 + self.bilstm.num_layers
+
+    @property
+    def layer_weights(self):
+        """The mix as it acts: `(weights, gamma)`, or a list of them for several representations."""
+        weights = [mix.layer_weights for mix in self.scalar_mixes]
+        return weights[0] if len(weights) == 1 else weights
+
+    def __call__(self, inputs, *args, **kwargs):
+        return super().__call__(self._to_tensor(inputs), *args, **kwargs)
+
+    def build(self, input_shape):
+        if not self.token_encoder.built:
+            self.token_encoder.build((None, None, *self.token_encoder.ids_shape))
+        if not self.bilstm.built:
+            self.bilstm.build((None, None, self.token_encoder.output_dim))
+        for mix in self.scalar_mixes:
+            mix.build([(None, None, self.output_dim)] * self.num_layers)
+        self.lstm_states.build()
+
+    def call(self, inputs, training=False):
+        ids = self._to_ids(inputs)
+        mask = _token_mask(ids)
+        kernels.require(
+            ops.all(ops.logical_or(mask[:, :-1], ops.logical_not(mask[:, 1:]))),
+            "Padding must stand at the right end of every sentence. Received a batch with padding "
+            "(an empty token, or a row of zero ids) in front of a token: move it to the right.",
+        )
+        batch_size = ops.shape(ids)[0]
+        initial_state = self.lstm_states.initial(batch_size)
+        layers, full_mask, final_states = self.encode(ids, initial_state)
+        self.lstm_states.keep(final_states, batch_size)
+
+        if self.keep_boundaries:
+            mask = full_mask
+        elif self.layer_norm != "allennlp":
+            layers = [layer[:, 1:-1] for layer in layers]  # (batch, time, dim)
+        outputs = self._represent(layers, full_mask if self.layer_norm == "allennlp" else mask)
+        if not self.keep_boundaries and self.layer_norm == "allennlp":
+            outputs = [output[:, 1:-1] for output in outputs]
+        outputs = [
+            self.zero_padding(dropout(output, training=training), mask=mask)
+            for dropout, output in zip(self.dropouts, outputs)
+        ]
+        return outputs if self.num_representations > 1 else outputs[0]
+
+    def encode(self, ids, initial_state=None):
+        """All layers of the biLM, sentence boundaries among the steps.
+
+        Args:
+            ids: `(batch, time, *token_encoder.ids_shape)` int, padding on the right.
+            initial_state: `(hidden, cell)` of the LSTMs, see `BiLSTMStack`, or `None` for zeros.
+
+        Returns:
+            The list of layers, tokens first, each `(batch, time + 2, dim)`; their mask
+            `(batch, time + 2)`; and the final states `(hidden, cell)`.
+        """
+        ids, mask = _add_boundaries(ids, *self.token_encoder.boundary_ids())
+        tokens = self.token_encoder(ids)  # (batch, time + 2, dim / 2)
+        layers, final_states = self.bilstm(tokens, mask=mask, initial_state=initial_state)
+        layers = [ops.concatenate([tokens, tokens], axis=-1), *layers]
+        return layers, mask, final_states
+
+    def _represent(self, layers, mask):
+        if self.output_choice == "mix":
+            return [mix(layers, mask=mask) for mix in self.scalar_mixes]
+        if self.output_choice == "all":
+            return [ops.stack(layers, axis=2)]  # (batch, time, layers, dim)
+        if self.output_choice == "average":
+            return [sum(layers) / len(layers)]
+        return [layers[-1 if self.output_choice == "top" else self.output_choice]]
+
+    def warm_up(self, sentences):
+        """Sets the state that `state="warm"` starts every sentence from.
+
+        The sentences are read one after the other, each starting in the state where the one before
+        ended, the first in zeros; the state behind the last one is saved as a weight.
+
+        Args:
+            sentences: a batch in any form that the layer takes. Text like the text to come.
+
+        Raises:
+            ValueError: if the layer has another `state`, or if there is no sentence.
+        """
+        if self.state != "warm":
+            raise ValueError(
+                "`warm_up` sets what `state='warm'` starts from. "
+                f"Received: a layer with state={self.state!r}. Build it with state='warm'."
+            )
+        inputs = self._to_tensor(sentences)
+        if not self.built:
+            self.build(tuple(inputs.shape))
+        ids = ops.convert_to_numpy(self._to_ids(inputs))
+        if not len(ids):
+            raise ValueError("`warm_up` needs at least one sentence. Received: none.")
+        state = None
+        for row in ids:
+            length = int(np.any(row != 0, axis=tuple(range(1, row.ndim))).sum())
+            _, _, state = self.encode(ops.convert_to_tensor(row[None, :length]), state)
+        self.lstm_states.set_row(state)
+
+    def reset_states(self):
+        """Sets the states that `state="carry"` holds to zeros; nothing for the other states."""
+        self.lstm_states.reset()
+
+    def _to_tensor(self, inputs):
+        """Python and numpy inputs as tensors; strings outside of TensorFlow as ids."""
+        if is_text(inputs):
+            inputs = string_tensor(inputs)
+        elif isinstance(inputs, (list, tuple)):
+            inputs = np.asarray(inputs)
+        if not hasattr(inputs, "dtype") or not hasattr(inputs, "shape"):
+            raise ValueError(f"{self._forms()} Received: {type(inputs).__name__}.")
+        if keras.backend.standardize_dtype(inputs.dtype) == "string":
+            self._check_form(inputs)
+            if keras.backend.backend() == "tensorflow":
+                # Strings cannot be compiled; one such layer un-jits the model around it.
+                self.supports_jit = False
+            elif isinstance(inputs, keras.KerasTensor):
+                raise ValueError(
+                    "Strings in a model need the TensorFlow backend. Received: a string input with "
+                    f"the {keras.backend.backend()} backend. Start the model at character ids."
+                )
+            else:
+                inputs = self._to_ids(inputs).numpy()
+        return inputs
+
+    def _to_ids(self, inputs):
+        rank = self._check_form(inputs)
+        if rank == 1:
+            inputs = self.tokenizer(inputs)
+        if rank <= 2 and keras.backend.standardize_dtype(inputs.dtype) == "string":
+            return self.text_layer(inputs)
+        return ops.cast(inputs, "int32")
+
+    def _check_form(self, inputs):
+        """Raises a ValueError unless `inputs` has one of the three forms; returns its rank."""
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        shape = tuple(inputs.shape)
+        ids_shape = self.token_encoder.ids_shape
+        if dtype == "string":
+            is_known = len(shape) in (1, 2) and self.text_layer is not None
+        else:
+            is_known = (
+                dtype.startswith(("int", "uint"))
+                and len(shape) == 2 + len(ids_shape)
+                and all(given in (None, own) for given, own in zip(shape[2:], ids_shape))
+            )
+        if not is_known:
+            raise ValueError(f"{self._forms()} Received: dtype={dtype}, shape={shape}.")
+        return len(shape)
+
+    def _forms(self):
+        ids = ", ".join(["batch", "time", *map(str, self.token_encoder.ids_shape)])
+        return (
+            f"{type(self).__name__} needs sentences of shape (batch,) or tokens of shape (batch, "
+            f"time), dtype string, or ids of shape ({ids}), dtype int32. For a model's input write "
+            f"keras.Input((), dtype='string'), for example."
+        )
+
+    def compute_output_spec(self, inputs, training=False):
+        self._check_form(inputs)
+        shapes = self.compute_output_shape(inputs.shape)
+        if self.num_representations > 1:
+            return [keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes]
+        return keras.KerasTensor(shapes, dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        time = input_shape[1] if len(input_shape) > 1 else None
+        if time is not None and len(input_shape) == 2:
+            time = max(time, 1)  # The text layers see to at least one step.
+        if time is not None and self.keep_boundaries:
+            time += 2
+        layers = (self.num_layers,) if self.output_choice == "all" else ()
+        shape = (input_shape[0], time, *layers, self.output_dim)
+        return [shape] * self.num_representations if self.num_representations > 1 else shape
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None  # `zero_padding` has put the mask on the outputs.
+
+    @classmethod
+    def from_preset(cls, source, **options):
+        """An ElmoLayer with the weights of a checkpoint.
+
+        Args:
+            source: a directory with `options.json` and an HDF5 file of weights as bilm-tf and
+                AllenNLP read them, the path of such an HDF5 file with its options beside it, or a
+                pair `(options, weights)` of paths.
+            **options: arguments of `ElmoLayer` that the checkpoint does not decide: `output`,
+                `dropout`, `state`, `trainable`, `dtype` and so on.
+
+        Returns:
+            An ElmoLayer, built.
+
+        Raises:
+            ValueError: if files are missing, cut short, or do not fit each other.
+
+        Example:
+
+        ```python
+        elmo = elmo_keras.ElmoLayer.from_preset("elmo_original/", trainable=False)
+        ```
+        """
+        # Layers stand left of presets in the order of imports; this convenience reaches right.
+        from elmo_keras import presets
+
+        return presets.load_elmo_layer(source, cls=cls, **options)
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        # Every way to a SavedModel, `keras.Model.export` too, asks TensorFlow's trackables here.
+        if save_type == "savedmodel" and self.state == "carry":
+            raise ValueError(
+                "A SavedModel must answer the same whatever it was asked before; `state='carry'` "
+                "would not. Received: a model to export with such an ElmoLayer. Export it with "
+                "state='warm' (one saved state) or state='zeros', or keep it in the .keras format."
+            )
+        return super()._trackable_children(save_type, **kwargs)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "token_encoder": _serialize_part(self.token_encoder),
+                "bilstm": _serialize_part(self.bilstm),
+                "output": self.output_choice,
+                "num_representations": self.num_representations,
+                "dropout": self.dropout,
+                "mix_regularizer": keras.regularizers.serialize(self.mix_regularizer),
+                "layer_norm": self.layer_norm,
+                "keep_boundaries": self.keep_boundaries,
+                "state": self.state,
+                "max_rows": self.max_rows,
+                "tokenizer": _serialize_part(self.tokenizer),
+                "trainable_mixes": [mix.trainable for mix in self.scalar_mixes],
+            }
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        trainable_mixes = config.pop("trainable_mixes", [])
+        for part in ("token_encoder", "bilstm", "tokenizer"):
+            if isinstance(config.get(part), dict):
+                config[part] = keras.saving.deserialize_keras_object(config[part])
+        layer = cls(**config)
+        for mix, trainable in zip(layer.scalar_mixes, trainable_mixes):
+            mix.trainable = trainable
+        return layer
+
+
+def _serialize_part(part):
+    # The layer builds its parts itself: built on their own they would have other paths.
+    config = keras.saving.serialize_keras_object(part)
+    config.pop("build_config", None)
+    return config
+
+
+def _check_output(output, num_representations, num_lstm_layers):
+    is_layer = isinstance(output, int) and not isinstance(output, bool)
+    if output not in OUTPUTS and not (is_layer and 0 <= output <= num_lstm_layers):
+        raise ValueError(
+            f"`output` must be one of {OUTPUTS} or a layer's number from 0 to {num_lstm_layers}. "
+            f"Received: output={output!r}"
+        )
+    if num_representations < 1 or (num_representations > 1 and output != "mix"):
+        raise ValueError(
+            "`num_representations` must be at least 1, and more than one is for output='mix': the "
+            "others learn nothing that could differ. "
+            f"Received: num_representations={num_representations}, output={output!r}"
+        )
+
+
+def _token_mask(ids):
+    """`(batch, time)` bool: a token is padding where all its ids are 0."""
+    return ops.any(ops.not_equal(ids, 0), axis=tuple(range(2, len(ids.shape))))
+
+
+def _add_boundaries(ids, begin, end):
+    """Puts the ids of the sentence boundaries around the tokens, and gives the longer mask."""
+    length = ops.sum(ops.cast(_token_mask(ids), "int32"), axis=1, keepdims=True)  # (batch, 1)
+    rows = ops.zeros_like(ids[:, :1]) if ids.shape[1] else ops.zeros(
+        (ops.shape(ids)[0], 1, *ids.shape[2:]), dtype="int32"
+    )
+    begin, end = (ops.convert_to_tensor(row, dtype="int32") for row in (begin, end))
+    ids = ops.concatenate([rows + begin, ids, rows], axis=1)  # (batch, time + 2, ...)
+    place = ops.arange(ops.shape(ids)[1], dtype="int32")[None]  # (1, time + 2)
+    is_end = ops.equal(place, length + 1)
+    is_end = ops.reshape(is_end, (*ops.shape(is_end), *[1] * (len(ids.shape) - 2)))
+    return ops.where(is_end, end, ids), place <= length + 1

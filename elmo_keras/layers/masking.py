@@ -1,0 +1,43 @@
+"""Masks against tensors that may have more axes than time."""
+
+import keras
+from keras import ops
+
+
+def expand_mask(mask, x):
+    """The mask `(batch, time)` with axes of size 1 behind, as many as `x` has."""
+    return ops.reshape(mask, (*ops.shape(mask), *[1] * (len(x.shape) - 2)))
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class ZeroPadding(keras.layers.Layer):
+    """Sets padded positions to exactly 0 and carries the mask on.
+
+    As the last sub-layer of a composite it gives the composite's output its Keras mask.
+
+    Args:
+        **kwargs: Layer keyword arguments, like `name` and `dtype`.
+
+    Call arguments:
+        inputs: `(batch, time, ...)` float.
+        mask: `(batch, time)` bool, or `None`: then nothing is padding.
+
+    Output shape:
+        As the input.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        pass
+
+    def call(self, inputs, mask=None):
+        if mask is None:
+            return inputs
+        # A product would keep what is not finite.
+        return ops.where(expand_mask(mask, inputs), inputs, ops.zeros_like(inputs))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

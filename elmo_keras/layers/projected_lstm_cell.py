@@ -1,0 +1,126 @@
+import keras
+from keras import ops
+
+from elmo_keras.layers.composite import Composite
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class ProjectedLSTMCell(Composite):
+    """One step of an LSTM whose hidden state is projected, with clipped cell and projection.
+
+    ```
+    i, f, g, o = x W + h U + b
+    c' = clip(sigmoid(f + forget_bias) * c + sigmoid(i) * tanh(g))
+    h' = clip((sigmoid(o) * tanh(c')) P)
+    ```
+
+    This is the reference: it reads like the paper, and whatever runs faster is tested against it.
+    The three products are Dense layers, so that `quantize` and LoRA reach them.
+
+    Args:
+        units: int. Size of the cell state.
+        projection_dim: int or `None`. Size of the hidden state; `None` leaves the projection out,
+            and the hidden state has `units` entries and is not clipped. Defaults to `None`.
+        cell_clip: float or `None`. Bound of the cell state's absolute values. Defaults to `None`.
+        projection_clip: float or `None`. Bound of the projected state's absolute values. Defaults
+            to `None`.
+        forget_bias: float. Added to the forget gate in the cell, not in its stored bias: the sum
+            would not give the stored bias back to the last bit. Defaults to `1.0`.
+        **kwargs: Layer keyword arguments, like `name` and `dtype`.
+
+    Call arguments:
+        inputs: `(batch, input_dim)` float.
+        states: `[hidden, cell]` of shapes `(batch, projection_dim)` and `(batch, units)`.
+
+    Returns:
+        The hidden state and `[hidden, cell]`.
+
+    Example:
+
+    >>> import elmo_keras, keras
+    >>> cell = elmo_keras.layers.ProjectedLSTMCell(8, projection_dim=4, cell_clip=3.0)
+    >>> keras.layers.RNN(cell, return_sequences=True)(keras.ops.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+
+    References:
+        - [Sak et al., 2014](https://arxiv.org/abs/1402.1128)
+        - TensorFlow's `LSTMCell`, which the published models were trained with
+    """
+
+    def __init__(
+        self,
+        units,
+        projection_dim=None,
+        cell_clip=None,
+        projection_clip=None,
+        forget_bias=1.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for name, value in (("units", units), ("projection_dim", projection_dim)):
+            if value is not None and value < 1 or name == "units" and value is None:
+                raise ValueError(f"`{name}` must be a positive int. Received: {name}={value}")
+        self.units = units
+        self.projection_dim = projection_dim
+        self.cell_clip = cell_clip
+        self.projection_clip = projection_clip
+        self.forget_bias = forget_bias
+
+    @property
+    def output_size(self):
+        return self.projection_dim or self.units
+
+    @property
+    def state_size(self):
+        return [self.output_size, self.units]
+
+    def build(self, input_shape):
+        def dense(units, name, use_bias=False):
+            return keras.layers.Dense(
+                units, use_bias=use_bias, dtype=self.dtype_policy, name=name
+            )
+
+        self.input_gates = dense(4 * self.units, "input_gates", use_bias=True)  # W, b
+        self.recurrent_gates = dense(4 * self.units, "recurrent_gates")  # U
+        self.input_gates.build(input_shape)
+        self.recurrent_gates.build((None, self.output_size))
+        self.projection = None
+        if self.projection_dim:
+            self.projection = dense(self.projection_dim, "projection")  # P
+            self.projection.build((None, self.units))
+
+    def call(self, inputs, states):
+        hidden, cell = states
+        gates = self.input_gates(inputs) + self.recurrent_gates(hidden)  # (batch, 4 * units)
+        i, f, g, o = ops.split(gates, 4, axis=-1)
+        cell = ops.sigmoid(f + self.forget_bias) * cell + ops.sigmoid(i) * ops.tanh(g)
+        cell = _clip(cell, self.cell_clip)  # (batch, units)
+        hidden = ops.sigmoid(o) * ops.tanh(cell)
+        if self.projection:
+            hidden = _clip(self.projection(hidden), self.projection_clip)
+        return hidden, [hidden, cell]
+
+    def compute_output_shape(self, input_shape):
+        batch = input_shape[0]
+        hidden = (batch, self.output_size)
+        return hidden, [hidden, (batch, self.units)]
+
+    def get_initial_state(self, batch_size=None):
+        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "units": self.units,
+                "projection_dim": self.projection_dim,
+                "cell_clip": self.cell_clip,
+                "projection_clip": self.projection_clip,
+                "forget_bias": self.forget_bias,
+            }
+        )
+        return config
+
+
+def _clip(x, bound):
+    return x if bound is None else ops.clip(x, -bound, bound)

@@ -1,0 +1,5 @@
+"""Strings to integers. Nothing else in elmo_keras touches strings."""
+
+from elmo_keras.text.character_ids import CharacterIds as CharacterIds
+from elmo_keras.text.strings import pad as pad
+from elmo_keras.text.tokenizer import Tokenizer as Tokenizer
