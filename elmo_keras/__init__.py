@@ -1,3 +1,26 @@
+"""ELMo as Keras layers: from raw text to a trained model and a SavedModel."""
+
+import importlib
+
 from elmo_keras import layers as layers
+from elmo_keras import metrics as metrics
+from elmo_keras import models as models
 from elmo_keras import text as text
 from elmo_keras.layers import ElmoLayer as ElmoLayer
+from elmo_keras.models import ElmoTagger as ElmoTagger
+from elmo_keras.models import ElmoTextClassifier as ElmoTextClassifier
+
+__version__ = "0.1.0"
+
+# Imported when first used: nobody pays for keras-tuner or h5py who does not need them.
+_LAZY = ("checkpoints", "datasets", "presets", "serving", "tuning")
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return importlib.import_module(f"elmo_keras.{name}")
+    raise AttributeError(f"module 'elmo_keras' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_LAZY])

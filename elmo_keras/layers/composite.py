@@ -23,3 +23,13 @@ class Composite(keras.layers.Layer):
         policy = keras.dtype_policies.DTypePolicyMap(own, quantized) if quantized else own
         config["dtype"] = keras.dtype_policies.serialize(policy)
         return config
+
+
+def serialize_part(part):
+    """A part of a composite or of a model, for its config.
+
+    The whole builds its parts itself: built on their own they would have other paths.
+    """
+    config = keras.saving.serialize_keras_object(part)
+    config.pop("build_config", None)
+    return config

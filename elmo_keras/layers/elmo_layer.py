@@ -5,7 +5,7 @@ from keras import ops
 from elmo_keras import kernels
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.char_cnn import CharCNN
-from elmo_keras.layers.composite import Composite
+from elmo_keras.layers.composite import Composite, serialize_part
 from elmo_keras.layers.lstm_states import STATES, LSTMStates
 from elmo_keras.layers.masking import ZeroPadding
 from elmo_keras.layers.scalar_mix import ScalarMix
@@ -386,8 +386,8 @@ class ElmoLayer(Composite):
         config = super().get_config()
         config.update(
             {
-                "token_encoder": _serialize_part(self.token_encoder),
-                "bilstm": _serialize_part(self.bilstm),
+                "token_encoder": serialize_part(self.token_encoder),
+                "bilstm": serialize_part(self.bilstm),
                 "output": self.output_choice,
                 "num_representations": self.num_representations,
                 "dropout": self.dropout,
@@ -396,7 +396,7 @@ class ElmoLayer(Composite):
                 "keep_boundaries": self.keep_boundaries,
                 "state": self.state,
                 "max_rows": self.max_rows,
-                "tokenizer": _serialize_part(self.tokenizer),
+                "tokenizer": serialize_part(self.tokenizer),
                 "trainable_mixes": [mix.trainable for mix in self.scalar_mixes],
             }
         )
@@ -413,13 +413,6 @@ class ElmoLayer(Composite):
         for mix, trainable in zip(layer.scalar_mixes, trainable_mixes):
             mix.trainable = trainable
         return layer
-
-
-def _serialize_part(part):
-    # The layer builds its parts itself: built on their own they would have other paths.
-    config = keras.saving.serialize_keras_object(part)
-    config.pop("build_config", None)
-    return config
 
 
 def _check_output(output, num_representations, num_lstm_layers):

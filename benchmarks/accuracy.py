@@ -1,0 +1,146 @@
+"""Test accuracy of models trained end to end from random weights: ElmoLayer against Embedding.
+
+    python benchmarks/accuracy.py sst2 ud_ewt --seeds 0 1 2
+
+The two models of a task differ in one thing: what turns tokens into vectors, an `ElmoLayer` or a
+`StringLookup` of the training words with an `Embedding` of the same width. Head, optimiser, batch
+size, and the rule for stopping (the epoch of the best accuracy on the development set) are the
+same. Appends one line a run to `accuracy.jsonl` beside this file, and prints the table.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import time
+
+import keras
+import tensorflow as tf
+
+import elmo_keras
+
+RUNS = pathlib.Path(__file__).with_name("accuracy.jsonl")
+DIM = 128  # of a token's vector, in both models
+
+
+def elmo_vectors(dropout):
+    """A small ELMo: 2 x (256 units, projected to 64)."""
+    return elmo_keras.ElmoLayer(
+        elmo_keras.layers.CharCNN(
+            filters=[(1, 16), (2, 16), (3, 32), (4, 64), (5, 64)], projection_dim=DIM // 2
+        ),
+        elmo_keras.layers.BiLSTMStack(units=256, projection_dim=DIM // 2),
+        dropout=dropout,
+        tokenizer="whitespace",
+    )
+
+
+def build(task, vectors, labels, words, dropout=0.3):
+    """A Keras model from tokens to probabilities, with one of the two kinds of vectors."""
+    tokens = keras.Input((None,), dtype="string")
+    if vectors == "elmo":
+        x = elmo_vectors(dropout)(tokens)
+    else:
+        lookup = keras.layers.StringLookup(vocabulary=words, mask_token="")
+        x = keras.layers.Embedding(lookup.vocabulary_size(), DIM, mask_zero=True)(lookup(tokens))
+        x = keras.layers.Dropout(dropout)(x)
+    if task == "sst2":
+        x = elmo_keras.layers.MaskedMeanPooling()(x)
+        accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    else:
+        accuracy = elmo_keras.metrics.TokenAccuracy()
+    x = keras.layers.Dense(len(labels), activation="softmax")(x)
+    if task != "sst2":
+        x = elmo_keras.layers.ZeroPadding()(x)
+    model = keras.Model(tokens, x)
+    model.compile(
+        keras.optimizers.Adam(1e-3, global_clipnorm=5.0),
+        keras.losses.SparseCategoricalCrossentropy(),
+        metrics=[accuracy],
+    )
+    return model
+
+
+def batches(part, labels, batch_size=32, shuffle=False):
+    """A tf.data.Dataset of padded batches."""
+    number_of = {label: number for number, label in enumerate(labels)}
+    sentences, y = part
+    tokens = tf.ragged.constant([s.split() if isinstance(s, str) else s for s in sentences])
+    if isinstance(y[0], str):
+        y = tf.constant([number_of[label] for label in y])
+    else:
+        y = tf.ragged.constant([[number_of[label] for label in row] for row in y], dtype="int32")
+    dataset = tf.data.Dataset.from_tensor_slices((tokens, y))
+    if shuffle:
+        dataset = dataset.shuffle(len(sentences))
+
+    def pad(tokens, y):
+        return tokens.to_tensor(), y.to_tensor() if isinstance(y, tf.RaggedTensor) else y
+
+    return dataset.batch(batch_size).map(pad).prefetch(2)
+
+
+def run(task, vectors, seed, epochs):
+    """Trains one model and returns what there is to know of it."""
+    keras.utils.set_random_seed(seed)
+    load = {"sst2": elmo_keras.datasets.load_sst2, "ud_ewt": elmo_keras.datasets.load_ud_ewt}
+    splits = load[task]()
+    train = splits.train
+    rows = [s.split() if isinstance(s, str) else s for s in train.sentences]
+    words = sorted({word for row in rows for word in row})
+    labels = sorted({x for y in train.labels for x in ([y] if isinstance(y, str) else y)})
+    model = build(task, vectors, labels, words)
+    stop = keras.callbacks.EarlyStopping(
+        "val_accuracy", mode="max", patience=2, restore_best_weights=True
+    )
+    start = time.time()
+    history = model.fit(
+        batches(train, labels, shuffle=True),
+        validation_data=batches(splits.dev, labels),
+        epochs=epochs,
+        callbacks=[stop],
+        verbose=2,
+    )
+    seconds = time.time() - start
+    _, accuracy = model.evaluate(batches(splits.test, labels), verbose=0)
+    return {
+        "task": task,
+        "vectors": vectors,
+        "seed": seed,
+        "test_accuracy": accuracy,
+        "dev_accuracy": max(history.history["val_accuracy"]),
+        "epochs": len(history.epoch),
+        "best_epoch": stop.best_epoch + 1,
+        "seconds": round(seconds),
+        "parameters": model.count_params(),
+    }
+
+
+def table(runs):
+    """The runs as a Markdown table: mean and range over the seeds."""
+    lines = ["| task | vectors | parameters | test accuracy, % | seeds |", "|---|---|---|---|---|"]
+    for key in sorted({(r["task"], r["vectors"], r["parameters"]) for r in runs}):
+        values = [
+            100 * r["test_accuracy"]
+            for r in runs
+            if (r["task"], r["vectors"], r["parameters"]) == key
+        ]
+        spread = f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+        lines.append(f"| {key[0]} | {key[1]} | {key[2]:,} | {spread} | {len(values)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tasks", nargs="*", default=["sst2", "ud_ewt"])
+    parser.add_argument("--vectors", nargs="*", default=["elmo", "embedding"])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=10)
+    args = parser.parse_args()
+    for seed in args.seeds:
+        for task in args.tasks:
+            for vectors in args.vectors:
+                result = run(task, vectors, seed, args.epochs)
+                with RUNS.open("a") as file:
+                    file.write(json.dumps(result) + "\n")
+    print(table([json.loads(line) for line in RUNS.read_text().splitlines()]))

@@ -1,0 +1,1 @@
+from elmo_keras.metrics.token_accuracy import TokenAccuracy as TokenAccuracy

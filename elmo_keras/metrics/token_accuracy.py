@@ -1,0 +1,53 @@
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class TokenAccuracy(keras.metrics.Metric):
+    """The share of tokens whose most probable label is the right one.
+
+    Every token counts once. `keras.metrics.SparseCategoricalAccuracy` averages over each sentence,
+    padding or not, and then over the sentences.
+
+    Note on masking: a token whose probabilities are all 0 is padding (as `ElmoTagger` gives it),
+    and so is one whose label is negative; padding does not count.
+
+    Args:
+        name: str. Defaults to `"accuracy"`.
+        dtype: dtype of the computation. Defaults to Keras' own.
+
+    Call arguments:
+        y_true: `(batch, time)` int labels.
+        y_pred: `(batch, time, num_labels)` probabilities.
+        sample_weight: `(batch,)` or `(batch, time)` weights, or `None`.
+
+    Example:
+
+    >>> import elmo_keras, numpy as np
+    >>> accuracy = elmo_keras.metrics.TokenAccuracy()
+    >>> accuracy.update_state(np.array([[0, 1, 0]]), np.array([[[0.9, 0.1], [0.8, 0.2], [0, 0]]]))
+    >>> float(accuracy.result())
+    0.5
+    """
+
+    def __init__(self, name="accuracy", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.correct = self.add_weight(name="correct", initializer="zeros")
+        self.total = self.add_weight(name="total", initializer="zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        y_true = ops.cast(y_true, "int32")  # (batch, time)
+        y_pred = ops.convert_to_tensor(y_pred)
+        is_token = ops.logical_and(y_true >= 0, ops.sum(y_pred, axis=-1) > 0)
+        weight = ops.cast(is_token, self.dtype)
+        if sample_weight is not None:
+            sample_weight = ops.cast(sample_weight, self.dtype)
+            if len(sample_weight.shape) == 1:
+                sample_weight = sample_weight[:, None]
+            weight = weight * sample_weight
+        is_right = ops.cast(ops.equal(ops.argmax(y_pred, axis=-1), y_true), self.dtype)
+        self.correct.assign_add(ops.sum(weight * is_right))
+        self.total.assign_add(ops.sum(weight))
+
+    def result(self):
+        return ops.divide_no_nan(self.correct, self.total)

@@ -1,0 +1,120 @@
+"""Batches that are no longer than their longest sentence."""
+
+import keras
+import numpy as np
+
+from elmo_keras._optional import tensorflow as tf
+
+# Lengths that batches are padded to where a new length means a new compilation.
+_SMALLEST_BUCKET = 8
+
+
+def bucket(length: int) -> int:
+    """The next of 8, 12, 16, 24, 32, 48, ...: at most a third of a batch is padding for it."""
+    size = _SMALLEST_BUCKET
+    while size < length:
+        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
+    return size
+
+
+def token_batches(tokens, y, weights, batch_size, shuffle):
+    """A tf.data.Dataset of `(tokens, y, weights)` as far as they are given.
+
+    Args:
+        tokens: list of lists of str.
+        y: list of ints or of int arrays, or `None`.
+        weights: list of floats or of float arrays, or `None`.
+        batch_size: int.
+        shuffle: bool. Anew in every epoch.
+    """
+    columns = [_column(tokens, "string")]
+    if y is not None:
+        columns.append(_column(y, "int32"))
+    if weights is not None:
+        columns.append(_column(weights, "float32"))
+    dataset = tf.data.Dataset.from_tensor_slices(tuple(columns))
+    if shuffle and tokens:
+        dataset = dataset.shuffle(len(tokens), reshuffle_each_iteration=True)
+    return dataset.batch(batch_size).map(_pad_columns).prefetch(2)
+
+
+def _column(rows, dtype):
+    if rows and not isinstance(rows[0], (list, np.ndarray)) or not rows and dtype != "string":
+        return np.asarray(rows, dtype=dtype)
+    flat = [item for row in rows for item in row]
+    return tf.RaggedTensor.from_row_lengths(
+        tf.constant(flat, dtype=dtype, shape=(len(flat),)), np.array(list(map(len, rows)), "int64")
+    )
+
+
+def _pad_columns(*columns):
+    """Ragged columns as tensors of the batch's longest sentence, of one step at least."""
+
+    def pad(column):
+        if not isinstance(column, tf.RaggedTensor):
+            return column
+        column = column.to_tensor()  # padded with "" or 0
+        return tf.pad(column, [[0, 0], [0, tf.maximum(1 - tf.shape(column)[1], 0)]])
+
+    return tuple(pad(column) for column in columns)
+
+
+class IdBatches(keras.utils.PyDataset):
+    """Batches of character ids, made in numpy: what a model that starts at ids is fed.
+
+    Args:
+        rows: list of int arrays `(time, ...)`, or of what `to_ids` makes them from.
+        y: list of ints or of int arrays, or `None`.
+        weights: list of floats or of float arrays, or `None`.
+        batch_size: int.
+        shuffle: bool. Anew in every epoch.
+        to_ids: callable that turns a list of rows into ids `(batch, time, ...)`, or `None` where
+            the rows are ids.
+        ids_shape: tuple. Shape of one token's ids.
+        is_compiled: bool. Whether a new shape means a new compilation. Time is then padded to a
+            `bucket`, and with `shuffle` the last batch is filled up with sentences from the
+            beginning of the epoch's order: one compilation a bucket.
+    """
+
+    def __init__(
+        self, rows, y, weights, batch_size, shuffle, to_ids, ids_shape, is_compiled=False
+    ):
+        super().__init__()
+        self.rows, self.y, self.weights = rows, y, weights
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.to_ids, self.ids_shape, self.is_compiled = to_ids, ids_shape, is_compiled
+        self._order = np.arange(len(rows))
+        self.on_epoch_end()
+
+    def __len__(self):
+        return -(-len(self.rows) // self.batch_size)
+
+    def on_epoch_end(self):
+        if self.shuffle:
+            self._order = np.random.permutation(len(self.rows))
+
+    def __getitem__(self, index):
+        order = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        if self.is_compiled and self.shuffle and len(self.rows) > self.batch_size:
+            order = np.concatenate([order, self._order[: self.batch_size - len(order)]])
+        rows = [self.rows[i] for i in order]
+        if self.to_ids:
+            rows = list(self.to_ids(rows))
+        time = max([1, *map(len, rows)])
+        time = bucket(time) if self.is_compiled else time
+        batch = [_pad_rows(rows, time, self.ids_shape, "int32")]
+        for column, dtype in ((self.y, "int32"), (self.weights, "float32")):
+            if column is not None:
+                picked = [column[i] for i in order]
+                if np.ndim(picked[0]):
+                    batch.append(_pad_rows(picked, time, (), dtype))
+                else:
+                    batch.append(np.array(picked, dtype=dtype))
+        return tuple(batch)
+
+
+def _pad_rows(rows, time, shape, dtype):
+    padded = np.zeros((len(rows), time, *shape), dtype=dtype)
+    for out, row in zip(padded, rows):
+        out[: len(row)] = row
+    return padded

@@ -1,0 +1,90 @@
+import keras
+import numpy as np
+
+from elmo_keras.layers.masking import ZeroPadding
+from elmo_keras.metrics.token_accuracy import TokenAccuracy
+from elmo_keras.models import examples
+from elmo_keras.models.elmo_task import ElmoTask, check_labels, text_input
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class ElmoTagger(ElmoTask):
+    """A tagger: an `ElmoLayer` and a dense head on every token.
+
+    It is compiled when it is made, with Adam, cross-entropy and `TokenAccuracy`; `compile` it anew
+    to choose. For what `fit`, `evaluate` and `predict` take, see `ElmoTask`: `y` is a list of
+    labels for each sentence, as many as it has tokens.
+
+    Note on masking: probabilities are 0 at padding; loss and accuracy are means over tokens.
+
+    Args:
+        elmo: `ElmoLayer` that gives one vector a token.
+        labels: list of str. The names of the tags.
+        hidden_dim: int or `None`. Units of a ReLU layer before the output. Defaults to `None`: no
+            such layer.
+        head_dropout: float. Dropout rate before each dense layer. Defaults to `0.0`.
+        **kwargs: Model keyword arguments, like `name`.
+
+    Example:
+
+    >>> import elmo_keras
+    >>> elmo = elmo_keras.ElmoLayer(
+    ...     elmo_keras.layers.CharCNN(filters=[(1, 4), (2, 8)], projection_dim=6),
+    ...     elmo_keras.layers.BiLSTMStack(units=16, projection_dim=6),
+    ... )
+    >>> model = elmo_keras.ElmoTagger(elmo, labels=["DET", "NOUN", "VERB"])
+    >>> history = model.fit([["A", "cat", "sat"]], [["DET", "NOUN", "VERB"]], verbose=0)
+    >>> [len(tags) for tags in model.tag([["Cats", "sat"], ["A", "cat", "sat"]])]
+    [2, 3]
+    """
+
+    labels_per_token = True
+
+    def __init__(self, elmo, labels, hidden_dim=None, head_dropout=0.0, **kwargs):
+        labels = check_labels(labels)
+
+        # === Layers ===
+        head = []
+        if hidden_dim:
+            head.append(keras.layers.Dropout(head_dropout, name="hidden_dropout"))
+            head.append(keras.layers.Dense(hidden_dim, activation="relu", name="hidden"))
+        head.append(keras.layers.Dropout(head_dropout, name="output_dropout"))
+        head.append(
+            keras.layers.Dense(len(labels), activation="softmax", dtype="float32", name="softmax")
+        )
+        head.append(ZeroPadding(dtype="float32", name="probabilities"))
+
+        # === Functional Model ===
+        inputs = text_input(elmo)
+        x = elmo(inputs)  # (batch, time, dim)
+        for layer in head:
+            x = layer(x)
+        super().__init__(inputs, x, elmo, labels, **kwargs)
+
+        # === Config ===
+        self.hidden_dim = hidden_dim
+        self.head_dropout = head_dropout
+        self.compile(
+            optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=5.0),
+            loss=keras.losses.SparseCategoricalCrossentropy(),
+            metrics=[TokenAccuracy()],
+        )
+
+    def tag(self, sentences, batch_size=32):
+        """The most probable label of each token.
+
+        Args:
+            sentences: list of token lists, or of sentences (str), which the tokenizer splits.
+            batch_size: int. Defaults to `32`.
+
+        Returns:
+            list of lists of str, one label name a token, padding gone.
+        """
+        inputs = examples.read_inputs(sentences, self)
+        numbers = np.argmax(self.predict(inputs, batch_size=batch_size, verbose=0), axis=-1)
+        return [[self.labels[n] for n in row[: len(x)]] for x, row in zip(inputs, numbers)]
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"hidden_dim": self.hidden_dim, "head_dropout": self.head_dropout})
+        return config

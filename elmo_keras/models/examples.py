@@ -1,0 +1,174 @@
+"""What users hand to `fit`, `evaluate` and `predict`: lists, arrays and tensors, made uniform."""
+
+import numpy as np
+
+from elmo_keras.text.strings import check_tokens, clean, is_text
+
+
+def read_inputs(x, task) -> list:
+    """One entry a sentence: a list of tokens, or an int array `(time, ...)` of ids.
+
+    Args:
+        x: sentences (list, array or tensor of str), token lists (the same, nested) or ids.
+        task: the model, for its tokenizer and for the ids that it takes.
+
+    Raises:
+        ValueError: if `x` is none of these.
+    """
+    if not isinstance(x, (list, tuple, np.ndarray)):
+        if hasattr(x, "to_list"):  # a RaggedTensor
+            x = x.to_list()
+        elif hasattr(x, "numpy"):
+            x = x.numpy()
+        elif not isinstance(x, str):
+            raise ValueError(
+                "`x` must be a list, an array, a tensor or a tf.data.Dataset of sentences or of "
+                f"token lists. Received: {type(x).__name__}."
+            )
+    if not is_text(x):
+        return _read_ids(x, task)
+    if isinstance(x, (str, bytes)):
+        raise ValueError(
+            f"`x` must be a batch: a list of sentences. Received: the bare str {x!r}. Pass [text]."
+        )
+    rows = list(x)
+    if rows and all(isinstance(row, (str, bytes)) for row in rows):
+        tokens = task.tokenizer([clean(row) for row in rows]).numpy()
+        return [[token.decode("utf-8", "replace") for token in row if token] for row in tokens]
+    return [check_tokens(row, index) for index, row in enumerate(rows)]
+
+
+def _read_ids(x, task):
+    shape = task.elmo.token_encoder.ids_shape
+    rows = []
+    for index, row in enumerate(x):
+        row = np.asarray(row)
+        if row.dtype.kind not in "iu" or row.shape[1:] != shape:
+            raise ValueError(
+                "`x` must hold sentences (str), lists of tokens (str), or ids of shape "
+                f"{('time', *shape)} and an integer dtype for each sentence. Received at position "
+                f"{index}: dtype={row.dtype}, shape={row.shape}."
+            )
+        is_token = row.any(axis=tuple(range(1, row.ndim)))
+        length = int(is_token.sum())
+        if not is_token[:length].all():
+            raise ValueError(
+                "Padding must stand at the right end of every sentence. Received: a row of zero "
+                f"ids in front of a token in sentence {index}: move it to the right."
+            )
+        rows.append(row[:length])
+    return rows
+
+
+def read_labels(y, labels, tokens=None) -> list:
+    """Label numbers, one a sentence, or with `tokens` an int array for each sentence.
+
+    Args:
+        y: label names or numbers; for each sentence, or a sequence of them for each.
+        labels: the model's label names.
+        tokens: each sentence's tokens or ids, or `None` for one label a sentence.
+
+    Raises:
+        ValueError: for a label that the model does not know, or numbers of labels and tokens that
+            differ.
+    """
+    number_of = {name: number for number, name in enumerate(labels)}
+    is_padded = getattr(y, "ndim", 0) == 2
+    y = _to_list(y, "y")
+    if tokens is None:
+        return [_label(item, number_of, f"sentence {i}") for i, item in enumerate(y)]
+    if len(y) != len(tokens):
+        return y  # The caller compares the numbers of sentences, and names them.
+    return [
+        np.array(
+            [
+                _label(item, number_of, f"token {j} of sentence {i}")
+                for j, item in enumerate(_of_length(row, sentence, i, "labels", is_padded))
+            ],
+            dtype="int32",
+        )
+        for i, (row, sentence) in enumerate(zip(y, tokens))
+    ]
+
+
+def read_weights(sample_weight, class_weight, y, labels, tokens=None) -> list | None:
+    """Sample weights and class weights in one: a float a sentence, or a float array for each.
+
+    Args:
+        sample_weight: weights of the sentences, or, with `tokens`, of their tokens, or `None`.
+        class_weight: dict of a label's name or number to its weight, or `None`. Labels that it
+            does not name weigh 1.
+        y: what `read_labels` gave.
+        labels: the model's label names.
+        tokens: as in `read_labels`.
+    """
+    if sample_weight is None and class_weight is None:
+        return None
+    of_class = class_weights(class_weight, labels)
+    is_padded = getattr(sample_weight, "ndim", 0) == 2
+    weights = [1.0] * len(y) if sample_weight is None else _to_list(sample_weight, "sample_weight")
+    if len(weights) != len(y):
+        raise ValueError(
+            "`sample_weight` must have one entry a sentence. "
+            f"Received: {len(weights)} entries for {len(y)} sentences."
+        )
+    if tokens is None:
+        return [float(weight) * of_class[label] for weight, label in zip(weights, y)]
+    result = []
+    for i, (weight, row) in enumerate(zip(weights, y)):
+        if np.ndim(weight):
+            weight = np.array(_of_length(weight, tokens[i], i, "weights", is_padded), "float32")
+        result.append((weight * of_class[row]).astype("float32"))
+    return result
+
+
+def class_weights(class_weight, labels) -> np.ndarray:
+    """The weight of each label, a float32 array `(num_labels,)`."""
+    weights = np.ones(len(labels), dtype="float32")
+    number_of = {name: number for number, name in enumerate(labels)}
+    for key, weight in (class_weight or {}).items():
+        weights[_label(key, number_of, "`class_weight`")] = weight
+    return weights
+
+
+def _label(item, number_of, where):
+    if isinstance(item, bytes):
+        item = item.decode("utf-8", "replace")
+    if isinstance(item, str):
+        if item in number_of:
+            return number_of[item]
+    elif isinstance(item, (int, np.integer)) and not isinstance(item, bool):
+        if 0 <= item < len(number_of):
+            return int(item)
+    names = list(number_of)
+    shown = names if len(names) <= 30 else [*names[:30], "..."]
+    raise ValueError(
+        f"A label must be one of {shown} or its number. Received: {item!r} in {where}. The labels "
+        "are what the model was built with."
+    )
+
+
+def _of_length(row, sentence, index, what, is_padded):
+    row = _to_list(row, "y")
+    if is_padded:  # The rows of an array have one length; what is behind the tokens is padding.
+        row = row[: len(sentence)]
+    if len(row) != len(sentence):
+        tokens = f": {' '.join(sentence[:20])}" if isinstance(sentence, list) else ""
+        raise ValueError(
+            f"Every sentence must have as many {what} as tokens. Received: sentence {index} with "
+            f"{len(row)} {what} and {len(sentence)} tokens{tokens}. Pass token lists where the "
+            "tokenizer splits differently."
+        )
+    return row
+
+
+def _to_list(y, name):
+    if hasattr(y, "to_list"):
+        return y.to_list()
+    if hasattr(y, "numpy"):
+        y = y.numpy()
+    if isinstance(y, np.ndarray):
+        return y.tolist()
+    if isinstance(y, (list, tuple)) or (hasattr(y, "__iter__") and not isinstance(y, str)):
+        return list(y)
+    raise ValueError(f"`{name}` must be a list or an array. Received: {type(y).__name__}.")

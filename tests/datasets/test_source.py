@@ -1,0 +1,178 @@
+import functools
+import gzip
+import hashlib
+import http.server
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import keras
+import pytest
+
+from elmo_keras.datasets import DatasetUnavailable, _source
+from elmo_keras.datasets._source import Source, read_source
+
+PACKAGE = Path(_source.__file__).parents[1]
+CONTENT = "naïve lines\nof nothing\n".encode()
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def no_folder(monkeypatch):
+    monkeypatch.delenv("ELMO_KERAS_DATA", raising=False)
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Points the Keras cache to a folder of the test, and gives the folder of our files in it."""
+    home = tmp_path / "keras"
+    home.mkdir()
+    get_file = functools.partial(keras.utils.get_file, cache_dir=str(home))
+    monkeypatch.setattr(keras.utils, "get_file", get_file)
+    return home / _source.CACHE_SUBDIR
+
+
+@pytest.fixture
+def server():
+    """Serves `server.contents[path]` and keeps the paths asked for in `server.asked`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.asked.append(self.path)
+            content = self.server.contents.get(self.path)
+            self.send_response(404 if content is None else 200)
+            self.send_header("Content-Length", str(len(content or b"")))
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.contents = {"/train.txt": CONTENT}
+        server.asked = []
+        server.address = f"http://127.0.0.1:{server.server_port}/train.txt"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_download_is_kept_in_the_cache(server, cache):
+    source = Source("some_set/parts/train.txt", server.address, sha256(CONTENT))
+    assert read_source(source) == CONTENT
+    assert read_source(source) == CONTENT
+    assert server.asked == ["/train.txt"]
+    assert [path.name for path in cache.iterdir()] == ["some_set-train.txt"]
+
+
+def test_prepared_content_is_what_is_checked(server, cache):
+    source = Source("some_set/train.txt", server.address, sha256(b"naive"), lambda _: b"naive")
+    assert read_source(source) == b"naive"
+    assert read_source(source) == b"naive"
+    assert server.asked == ["/train.txt"]
+
+
+def test_compressed_name_in_the_folder_and_plain_address(server, cache):
+    source = Source("some_set/train.txt.gz", server.address, sha256(CONTENT))
+    assert read_source(source) == CONTENT
+
+
+@pytest.mark.parametrize("prepare", [None, bytes.upper])
+def test_damaged_download_is_an_error_and_removed(server, cache, prepare):
+    used = CONTENT if prepare is None else prepare(CONTENT)
+    damaged = b"half" if prepare is None else b"HALF"
+    source = Source("some_set/train.txt", server.address, sha256(used), prepare)
+    server.contents["/train.txt"] = b"half"
+    with pytest.raises(ValueError, match="removed from the cache") as error:
+        read_source(source)
+    assert sha256(used) in str(error.value)
+    assert f"Received: sha256={sha256(damaged)}" in str(error.value)
+    assert list(cache.iterdir()) == []
+    server.contents["/train.txt"] = CONTENT
+    assert read_source(source) == used
+
+
+def test_damaged_file_in_the_cache_is_downloaded_again(server, cache):
+    cache.mkdir()
+    (cache / "some_set-train.txt").write_bytes(b"half")
+    source = Source("some_set/train.txt", server.address, sha256(CONTENT))
+    assert read_source(source) == CONTENT
+
+
+@pytest.mark.parametrize("answer", ["nothing there", "nobody there", "no address"])
+def test_unreachable(server, cache, answer):
+    address = server.address
+    if answer == "nothing there":
+        server.contents.clear()
+    elif answer == "nobody there":
+        with socket.socket() as taken:  # Bound but not listening: connections are refused.
+            taken.bind(("127.0.0.1", 0))
+            address = f"http://127.0.0.1:{taken.getsockname()[1]}/train.txt"
+    else:
+        address = "train.txt"
+    source = Source("some_set/parts/train.txt", address, sha256(CONTENT))
+    with pytest.raises(DatasetUnavailable, match="ELMO_KERAS_DATA") as error:
+        read_source(source)
+    assert isinstance(error.value, OSError)
+    assert address in str(error.value)
+    assert "<folder>/some_set/parts/train.txt" in str(error.value)
+    assert list(cache.iterdir()) == []
+
+
+class TestFolder:
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("ELMO_KERAS_DATA", str(tmp_path))
+        (tmp_path / "some_set").mkdir()
+        return tmp_path / "some_set"
+
+    def source(self, name="train.txt", content=CONTENT):
+        return Source(f"some_set/{name}", "http://127.0.0.1:9/train.txt", sha256(content))
+
+    def test_plain(self, folder):
+        (folder / "train.txt").write_bytes(CONTENT)
+        assert read_source(self.source()) == CONTENT
+
+    def test_compressed(self, folder):
+        (folder / "train.txt.gz").write_bytes(gzip.compress(CONTENT))
+        assert read_source(self.source("train.txt.gz")) == CONTENT
+
+    def test_missing_file(self, folder):
+        with pytest.raises(FileNotFoundError, match=r"must hold the file `some_set/train\.txt`"):
+            read_source(self.source())
+
+    def test_missing_folder(self, folder, monkeypatch):
+        monkeypatch.setenv("ELMO_KERAS_DATA", str(folder / "nowhere"))
+        with pytest.raises(FileNotFoundError, match="Received: ELMO_KERAS_DATA=.*nowhere"):
+            read_source(self.source())
+
+    @pytest.mark.parametrize("keep", [5, -12])
+    def test_damaged_compressed_file(self, folder, keep):
+        (folder / "train.txt.gz").write_bytes(gzip.compress(CONTENT)[:keep])
+        with pytest.raises(ValueError, match="whole gzip file"):
+            read_source(self.source("train.txt.gz"))
+        assert (folder / "train.txt.gz").exists()
+
+    def test_wrong_content_is_an_error_and_kept(self, folder):
+        (folder / "train.txt").write_bytes(b"mine")
+        with pytest.raises(ValueError, match=f"Received: sha256={sha256(b'mine')}") as error:
+            read_source(self.source())
+        assert sha256(CONTENT) in str(error.value)
+        assert (folder / "train.txt").read_bytes() == b"mine"
+
+
+def test_the_modules_do_not_import_keras():
+    code = (
+        "import sys, types; package = types.ModuleType('elmo_keras'); "
+        "package.__path__ = sys.argv[1:]; sys.modules['elmo_keras'] = package; "
+        "import elmo_keras.datasets; sys.exit('keras' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(PACKAGE)], check=True)
