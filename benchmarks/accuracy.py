@@ -51,7 +51,7 @@ def build(task, vectors, labels, words, dropout=0.3):
         accuracy = elmo_keras.metrics.TokenAccuracy()
     x = keras.layers.Dense(len(labels), activation="softmax")(x)
     if task != "sst2":
-        x = elmo_keras.layers.ZeroPadding()(x)
+        x = elmo_keras.layers.FillPadding()(x)
     model = keras.Model(tokens, x)
     model.compile(
         keras.optimizers.Adam(1e-3, global_clipnorm=5.0),

@@ -108,8 +108,8 @@ def _start(model):
             return "ids"
     received = [(tuple(x.shape), keras.backend.standardize_dtype(x.dtype)) for x in inputs]
     raise ValueError(
-        "`model` must be a Functional model with one input of strings: sentences (batch,) or tokens "
-        f"(batch, time). Received: inputs {received}. Use model.export for other models."
+        "`model` must be a Functional model with one input of strings: sentences (batch,) or "
+        f"tokens (batch, time). Received: inputs {received}. Use model.export for other models."
     )
 
 

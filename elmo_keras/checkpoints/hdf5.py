@@ -45,9 +45,7 @@ def table(layer: ElmoLayer) -> list[Entry]:
             root = f"RNN_{direction}/RNN/MultiRNNCell/Cell{j}/LSTMCell"
             cell = rnn.cell
             rows += [
-                _gate_kernels(
-                    f"{root}/W_0", cell.input_gates.kernel, cell.recurrent_gates.kernel
-                ),
+                _gate_kernels(f"{root}/W_0", cell.input_gates.kernel, cell.recurrent_gates.kernel),
                 _gate_bias(f"{root}/B", cell.input_gates.bias),
             ]
             if cell.projection:

@@ -4,7 +4,7 @@ import torch
 
 
 def require(condition, message):
-    """Raises `ValueError(message)`; under `torch.compile` and on the meta device no value exists."""
+    """Raises `ValueError(message)`, except where `torch.compile` or "meta" have no values."""
     if torch.compiler.is_compiling() or condition.device.type == "meta":
         return
     if not bool(condition):

@@ -88,6 +88,7 @@ class BiLSTMStack(Composite):
             layers[0].build(input_shape)
             for layer in layers[1:]:
                 layer.build((*input_shape[:2], self.output_dim))
+        self.keep_frozen()
 
     def _rnn(self, direction, index):
         cell = ProjectedLSTMCell(

@@ -131,6 +131,7 @@ class CharCNN(TokenEncoder):
             convolution.build((None, self.max_characters, self.char_embedding_dim))
         for layer in [*self.highways, *([self.projection] if self.projection else [])]:
             layer.build((None, None, num_filters))
+        self.keep_frozen()
 
     def call(self, ids):
         kernels.require(

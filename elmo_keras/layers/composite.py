@@ -9,6 +9,11 @@ class Composite(keras.layers.Layer):
     rebuilt with the variables that its file holds.
     """
 
+    def keep_frozen(self):
+        """To be called at the end of `build`: sub-layers made there begin as trainable ones."""
+        if not self.trainable:
+            self.trainable = False  # The setter reaches all sub-layers and their variables.
+
     def get_config(self):
         config = super().get_config()
         own = self.dtype_policy

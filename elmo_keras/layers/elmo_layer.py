@@ -4,10 +4,11 @@ from keras import ops
 
 from elmo_keras import kernels
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
+from elmo_keras.layers.boundaries import add_boundaries, token_mask
 from elmo_keras.layers.char_cnn import CharCNN
 from elmo_keras.layers.composite import Composite, serialize_part
 from elmo_keras.layers.lstm_states import STATES, LSTMStates
-from elmo_keras.layers.masking import ZeroPadding
+from elmo_keras.layers.masking import FillPadding
 from elmo_keras.layers.scalar_mix import ScalarMix
 from elmo_keras.text.strings import is_text, string_tensor
 from elmo_keras.text.tokenizer import Tokenizer
@@ -151,7 +152,7 @@ class ElmoLayer(Composite):
             keras.layers.Dropout(dropout, dtype=dtype, name=f"dropout_{i}")
             for i in range(num_representations)
         ]
-        self.zero_padding = ZeroPadding(dtype=dtype, name="zero_padding")
+        self.fill_padding = FillPadding(dtype=dtype, name="fill_padding")
         self.lstm_states = LSTMStates(
             state, bilstm.num_layers, bilstm.output_dim, bilstm.units, max_rows, name="lstm_states"
         )
@@ -183,10 +184,11 @@ class ElmoLayer(Composite):
         for mix in self.scalar_mixes:
             mix.build([(None, None, self.output_dim)] * self.num_layers)
         self.lstm_states.build()
+        self.keep_frozen()
 
     def call(self, inputs, training=False):
         ids = self._to_ids(inputs)
-        mask = _token_mask(ids)
+        mask = token_mask(ids)
         kernels.require(
             ops.all(ops.logical_or(mask[:, :-1], ops.logical_not(mask[:, 1:]))),
             "Padding must stand at the right end of every sentence. Received a batch with padding "
@@ -205,7 +207,7 @@ class ElmoLayer(Composite):
         if not self.keep_boundaries and self.layer_norm == "allennlp":
             outputs = [output[:, 1:-1] for output in outputs]
         outputs = [
-            self.zero_padding(dropout(output, training=training), mask=mask)
+            self.fill_padding(dropout(output, training=training), mask=mask)
             for dropout, output in zip(self.dropouts, outputs)
         ]
         return outputs if self.num_representations > 1 else outputs[0]
@@ -221,7 +223,7 @@ class ElmoLayer(Composite):
             The list of layers, tokens first, each `(batch, time + 2, dim)`; their mask
             `(batch, time + 2)`; and the final states `(hidden, cell)`.
         """
-        ids, mask = _add_boundaries(ids, *self.token_encoder.boundary_ids())
+        ids, mask = add_boundaries(ids, *self.token_encoder.boundary_ids())
         tokens = self.token_encoder(ids)  # (batch, time + 2, dim / 2)
         layers, final_states = self.bilstm(tokens, mask=mask, initial_state=initial_state)
         layers = [ops.concatenate([tokens, tokens], axis=-1), *layers]
@@ -276,9 +278,9 @@ class ElmoLayer(Composite):
         elif isinstance(inputs, (list, tuple)):
             inputs = np.asarray(inputs)
         if not hasattr(inputs, "dtype") or not hasattr(inputs, "shape"):
-            raise ValueError(f"{self._forms()} Received: {type(inputs).__name__}.")
+            raise self.token_encoder.form_error(type(inputs).__name__)
         if keras.backend.standardize_dtype(inputs.dtype) == "string":
-            self._check_form(inputs)
+            self.token_encoder.check_form(inputs)
             if keras.backend.backend() == "tensorflow":
                 # Strings cannot be compiled; one such layer un-jits the model around it.
                 self.supports_jit = False
@@ -292,40 +294,15 @@ class ElmoLayer(Composite):
         return inputs
 
     def _to_ids(self, inputs):
-        rank = self._check_form(inputs)
+        rank = self.token_encoder.check_form(inputs)
         if rank == 1:
             inputs = self.tokenizer(inputs)
         if rank <= 2 and keras.backend.standardize_dtype(inputs.dtype) == "string":
             return self.text_layer(inputs)
         return ops.cast(inputs, "int32")
 
-    def _check_form(self, inputs):
-        """Raises a ValueError unless `inputs` has one of the three forms; returns its rank."""
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        shape = tuple(inputs.shape)
-        ids_shape = self.token_encoder.ids_shape
-        if dtype == "string":
-            is_known = len(shape) in (1, 2) and self.text_layer is not None
-        else:
-            is_known = (
-                dtype.startswith(("int", "uint"))
-                and len(shape) == 2 + len(ids_shape)
-                and all(given in (None, own) for given, own in zip(shape[2:], ids_shape))
-            )
-        if not is_known:
-            raise ValueError(f"{self._forms()} Received: dtype={dtype}, shape={shape}.")
-        return len(shape)
-
-    def _forms(self):
-        ids = ", ".join(["batch", "time", *map(str, self.token_encoder.ids_shape)])
-        return (
-            f"{type(self).__name__} needs sentences of shape (batch,) or tokens of shape (batch, "
-            f"time), dtype string, or ids of shape ({ids}), dtype int32. For a model's input write "
-            f"keras.Input((), dtype='string'), for example."
-        )
-
     def compute_output_spec(self, inputs, training=False):
-        self._check_form(inputs)
+        self.token_encoder.check_form(inputs)
         shapes = self.compute_output_shape(inputs.shape)
         if self.num_representations > 1:
             return [keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes]
@@ -342,7 +319,7 @@ class ElmoLayer(Composite):
         return [shape] * self.num_representations if self.num_representations > 1 else shape
 
     def compute_mask(self, inputs, previous_mask=None):
-        return None  # `zero_padding` has put the mask on the outputs.
+        return None  # `fill_padding` has put the mask on the outputs.
 
     @classmethod
     def from_preset(cls, source, **options):
@@ -371,16 +348,6 @@ class ElmoLayer(Composite):
         from elmo_keras import presets
 
         return presets.load_elmo_layer(source, cls=cls, **options)
-
-    def _trackable_children(self, save_type="checkpoint", **kwargs):
-        # Every way to a SavedModel, `keras.Model.export` too, asks TensorFlow's trackables here.
-        if save_type == "savedmodel" and self.state == "carry":
-            raise ValueError(
-                "A SavedModel must answer the same whatever it was asked before; `state='carry'` "
-                "would not. Received: a model to export with such an ElmoLayer. Export it with "
-                "state='warm' (one saved state) or state='zeros', or keep it in the .keras format."
-            )
-        return super()._trackable_children(save_type, **kwargs)
 
     def get_config(self):
         config = super().get_config()
@@ -428,22 +395,3 @@ def _check_output(output, num_representations, num_lstm_layers):
             "others learn nothing that could differ. "
             f"Received: num_representations={num_representations}, output={output!r}"
         )
-
-
-def _token_mask(ids):
-    """`(batch, time)` bool: a token is padding where all its ids are 0."""
-    return ops.any(ops.not_equal(ids, 0), axis=tuple(range(2, len(ids.shape))))
-
-
-def _add_boundaries(ids, begin, end):
-    """Puts the ids of the sentence boundaries around the tokens, and gives the longer mask."""
-    length = ops.sum(ops.cast(_token_mask(ids), "int32"), axis=1, keepdims=True)  # (batch, 1)
-    rows = ops.zeros_like(ids[:, :1]) if ids.shape[1] else ops.zeros(
-        (ops.shape(ids)[0], 1, *ids.shape[2:]), dtype="int32"
-    )
-    begin, end = (ops.convert_to_tensor(row, dtype="int32") for row in (begin, end))
-    ids = ops.concatenate([rows + begin, ids, rows], axis=1)  # (batch, time + 2, ...)
-    place = ops.arange(ops.shape(ids)[1], dtype="int32")[None]  # (1, time + 2)
-    is_end = ops.equal(place, length + 1)
-    is_end = ops.reshape(is_end, (*ops.shape(is_end), *[1] * (len(ids.shape) - 2)))
-    return ops.where(is_end, end, ids), place <= length + 1

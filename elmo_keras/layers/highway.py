@@ -57,6 +57,7 @@ class Highway(Composite):
         )
         self.transform.build(input_shape)
         self.gate.build(input_shape)
+        self.keep_frozen()
 
     def call(self, inputs):
         gate = self.gate(inputs)

@@ -84,8 +84,18 @@ class LSTMStates(keras.layers.Layer):
     def reset(self):
         """Sets carried states to zeros."""
         if self.mode == "carry" and self.built:
-            self.hidden.assign(ops.zeros_like(self.hidden))
-            self.cell.assign(ops.zeros_like(self.cell))
+            for variable in (self.hidden, self.cell):
+                variable.assign(ops.zeros(variable.shape))
+
+    def _trackable_children(self, save_type="checkpoint", **kwargs):
+        # Every way to a SavedModel, `keras.Model.export` too, asks TensorFlow's trackables here.
+        if save_type == "savedmodel" and self.mode == "carry":
+            raise ValueError(
+                "A SavedModel must answer the same whatever it was asked before; `state='carry'` "
+                "would not. Received: a model to export with such an ElmoLayer. Export it with "
+                "state='warm' (one saved state) or state='zeros', or keep it in the .keras format."
+            )
+        return super()._trackable_children(save_type, **kwargs)
 
     def get_config(self):
         config = super().get_config()

@@ -10,12 +10,13 @@ def expand_mask(mask, x):
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
-class ZeroPadding(keras.layers.Layer):
-    """Sets padded positions to exactly 0 and carries the mask on.
+class FillPadding(keras.layers.Layer):
+    """Sets padded positions to exactly one value, most often 0, and carries the mask on.
 
     As the last sub-layer of a composite it gives the composite's output its Keras mask.
 
     Args:
+        value: float. What padded positions are set to. Defaults to `0.0`.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Call arguments:
@@ -24,10 +25,18 @@ class ZeroPadding(keras.layers.Layer):
 
     Output shape:
         As the input.
+
+    Example:
+
+    >>> import elmo_keras, numpy as np
+    >>> fill = elmo_keras.layers.FillPadding()
+    >>> fill(np.ones((1, 2, 1), "float32"), mask=np.array([[True, False]])).numpy().tolist()
+    [[[1.0], [0.0]]]
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, value=0.0, **kwargs):
         super().__init__(**kwargs)
+        self.value = value
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -37,7 +46,12 @@ class ZeroPadding(keras.layers.Layer):
         if mask is None:
             return inputs
         # A product would keep what is not finite.
-        return ops.where(expand_mask(mask, inputs), inputs, ops.zeros_like(inputs))
+        return ops.where(expand_mask(mask, inputs), inputs, ops.full_like(inputs, self.value))
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def get_config(self):
+        config = super().get_config()
+        config["value"] = self.value
+        return config

@@ -76,9 +76,7 @@ class ProjectedLSTMCell(Composite):
 
     def build(self, input_shape):
         def dense(units, name, use_bias=False):
-            return keras.layers.Dense(
-                units, use_bias=use_bias, dtype=self.dtype_policy, name=name
-            )
+            return keras.layers.Dense(units, use_bias=use_bias, dtype=self.dtype_policy, name=name)
 
         self.input_gates = dense(4 * self.units, "input_gates", use_bias=True)  # W, b
         self.recurrent_gates = dense(4 * self.units, "recurrent_gates")  # U
@@ -88,6 +86,7 @@ class ProjectedLSTMCell(Composite):
         if self.projection_dim:
             self.projection = dense(self.projection_dim, "projection")  # P
             self.projection.build((None, self.units))
+        self.keep_frozen()
 
     def call(self, inputs, states):
         hidden, cell = states

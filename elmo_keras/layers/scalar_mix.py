@@ -64,8 +64,8 @@ class ScalarMix(keras.layers.Layer):
         return ops.convert_to_numpy(weights), float(ops.convert_to_numpy(self.gamma))
 
     def build(self, input_shape):
-        num_layers = len(input_shape) if isinstance(input_shape[0], (list, tuple)) else (
-            input_shape[-2]
+        num_layers = (
+            len(input_shape) if isinstance(input_shape[0], (list, tuple)) else (input_shape[-2])
         )
         self.scalars = self.add_weight(
             shape=(num_layers,),
@@ -91,7 +91,9 @@ class ScalarMix(keras.layers.Layer):
             mean = ops.mean(x, axis=-1, keepdims=True)
             variance = ops.mean(ops.square(x - mean), axis=-1, keepdims=True)
         else:
-            kept = ops.ones_like(x[..., :1]) if mask is None else ops.cast(mask, "float32")[..., None]
+            kept = (
+                ops.ones_like(x[..., :1]) if mask is None else ops.cast(mask, "float32")[..., None]
+            )
             # Of a batch without a single token nothing is returned, whatever it is divided by.
             number = ops.maximum(ops.sum(kept), 1.0) * x.shape[-1]
             mean = ops.sum(x * kept) / number

@@ -1,3 +1,5 @@
+import keras
+
 from elmo_keras.layers.composite import Composite
 
 
@@ -33,6 +35,31 @@ class TokenEncoder(Composite):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:2], self.output_dim)
+
+    def check_form(self, inputs):
+        """Raises a ValueError unless a tensor is sentences, tokens or ids; returns its rank."""
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        shape = tuple(inputs.shape)
+        if dtype == "string":
+            is_known = len(shape) in (1, 2)
+        else:
+            is_known = (
+                dtype.startswith(("int", "uint"))
+                and len(shape) == 2 + len(self.ids_shape)
+                and all(size in (None, own) for size, own in zip(shape[2:], self.ids_shape))
+            )
+        if not is_known:
+            raise self.form_error(f"dtype={dtype}, shape={shape}")
+        return len(shape)
+
+    def form_error(self, received):
+        """The ValueError that names the forms of input."""
+        ids = ", ".join(["batch", "time", *map(str, self.ids_shape)])
+        return ValueError(
+            "ELMo needs sentences of shape (batch,) or tokens of shape (batch, time), dtype string,"
+            f" or ids of shape ({ids}), dtype int32. Received: {received}. Write a model's input "
+            "as keras.Input((), dtype='string'), for example."
+        )
 
     def _missing(self, member):
         return TypeError(f"A TokenEncoder must define `{member}`; {type(self).__name__} does not.")

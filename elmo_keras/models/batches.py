@@ -76,9 +76,7 @@ class IdBatches(keras.utils.PyDataset):
             beginning of the epoch's order: one compilation a bucket.
     """
 
-    def __init__(
-        self, rows, y, weights, batch_size, shuffle, to_ids, ids_shape, is_compiled=False
-    ):
+    def __init__(self, rows, y, weights, batch_size, shuffle, to_ids, ids_shape, is_compiled=False):
         super().__init__()
         self.rows, self.y, self.weights = rows, y, weights
         self.batch_size, self.shuffle = batch_size, shuffle

@@ -1,7 +1,8 @@
 import keras
 import numpy as np
+from keras import ops
 
-from elmo_keras.layers.masking import ZeroPadding
+from elmo_keras.layers.masking import FillPadding
 from elmo_keras.metrics.token_accuracy import TokenAccuracy
 from elmo_keras.models import examples
 from elmo_keras.models.elmo_task import ElmoTask, check_labels, text_input
@@ -52,7 +53,7 @@ class ElmoTagger(ElmoTask):
         head.append(
             keras.layers.Dense(len(labels), activation="softmax", dtype="float32", name="softmax")
         )
-        head.append(ZeroPadding(dtype="float32", name="probabilities"))
+        head.append(FillPadding(dtype="float32", name="probabilities"))
 
         # === Functional Model ===
         inputs = text_input(elmo)
@@ -62,6 +63,7 @@ class ElmoTagger(ElmoTask):
         super().__init__(inputs, x, elmo, labels, **kwargs)
 
         # === Config ===
+        self._fill_for_loss = FillPadding(1 / len(labels), dtype="float32", name="fill_for_loss")
         self.hidden_dim = hidden_dim
         self.head_dropout = head_dropout
         self.compile(
@@ -69,6 +71,15 @@ class ElmoTagger(ElmoTask):
             loss=keras.losses.SparseCategoricalCrossentropy(),
             metrics=[TokenAccuracy()],
         )
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        # Probabilities are 0 at padding, where Keras' cross-entropy on JAX and torch would divide
+        # by their sum. The filling has no gradient, and the mask keeps it out of the loss.
+        is_token = ops.any(y_pred > 0, axis=-1)  # (batch, time)
+        y_pred = self._fill_for_loss(y_pred, mask=is_token)
+        if sample_weight is not None and len(sample_weight.shape) == 1:
+            sample_weight = sample_weight[:, None]
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def tag(self, sentences, batch_size=32):
         """The most probable label of each token.

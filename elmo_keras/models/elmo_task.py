@@ -244,7 +244,10 @@ class ElmoTask(keras.Model):
         is_label = tf.equal(y[..., tf.newaxis], tf.constant(self.labels))
         tf.debugging.Assert(
             tf.reduce_all(tf.reduce_any(is_label, axis=-1) | tf.equal(y, "")),
-            [f"Labels must be among {self.labels[:30]}, what the model was built with. Received:", y],
+            [
+                f"Labels must be among {self.labels[:30]}, those of the model. Received:",
+                y,
+            ],
         )
         return tf.argmax(is_label, axis=-1, output_type="int32")
 
@@ -261,8 +264,10 @@ class ElmoTask(keras.Model):
                 "`validation_split` must leave sentences on both sides. Received: "
                 f"validation_split={fraction} of {len(x)} sentences."
             )
-        first, last = ([c if c is None else c[part] for c in (x, y, sample_weight)]
-                       for part in (slice(0, start), slice(start, None)))
+        first, last = (
+            [c if c is None else c[part] for c in (x, y, sample_weight)]
+            for part in (slice(0, start), slice(start, None))
+        )
         return *first, tuple(last)
 
     def export(self, filepath, format="tf_saved_model", **kwargs):

@@ -38,9 +38,7 @@ class ElmoTextClassifier(ElmoTask):
     1
     """
 
-    def __init__(
-        self, elmo, labels, pooling="mean", hidden_dim=None, head_dropout=0.0, **kwargs
-    ):
+    def __init__(self, elmo, labels, pooling="mean", hidden_dim=None, head_dropout=0.0, **kwargs):
         if pooling not in POOLINGS:
             raise ValueError(f"`pooling` must be one of {POOLINGS}. Received: pooling={pooling!r}")
         labels = check_labels(labels)

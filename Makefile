@@ -1,0 +1,104 @@
+# Linux and Python 3.11 to 3.13. `make demo` and `make test` set up all that they need.
+#
+#   make demo                    ELMo at work, on the command line
+#   make test                    the tests
+#   make PYTHON=python3.12 ...   with another Python
+#   make VENV=../env ...         with the environment in another place
+
+VENV ?= .venv
+PYTHON ?= python3
+# Plain torch from PyPI brings several GB of CUDA libraries. One for the CPU:
+#   make TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu" test-backends
+TORCH ?= torch==2.13.0
+PYTEST_ARGS ?=
+NOTEBOOKS ?= $(sort $(wildcard notebooks/*.ipynb))
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+# What runs on every backend: the layers, on character ids.
+BACKEND_TESTS := $(wildcard tests/kernels tests/layers) tests/test_import.py
+
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test test-slow test-backends test-jax test-torch test-jax-alone lint format \
+	notebooks dist clean
+
+demo: $(VENV)/.package
+	$(BIN)/elmo-keras demo
+
+test: $(VENV)/.dev
+	$(PYTEST)
+
+test-slow: $(VENV)/.dev
+	$(PYTEST) --run-slow
+
+test-backends: test-jax test-torch
+
+test-jax: $(VENV)/.jax
+	KERAS_BACKEND=jax $(PYTEST) $(BACKEND_TESTS)
+
+test-torch: $(VENV)/.torch
+	KERAS_BACKEND=torch $(PYTEST) $(BACKEND_TESTS)
+
+# A machine with JAX alone: Keras and JAX, then the package without its dependencies.
+test-jax-alone: $(VENV)-jax/.jax-alone
+	KERAS_BACKEND=jax $(VENV)-jax/bin/python -m pytest $(PYTEST_ARGS) tests/test_import.py
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: $(VENV)/.notebooks
+ifeq ($(NOTEBOOKS),)
+	@echo "There are no notebooks."
+else
+	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
+endif
+
+# The sdist, and the wheel built from it.
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+clean:
+	rm -rf $(VENV) $(VENV)-jax build dist *.egg-info .pytest_cache .ruff_cache
+	find elmo_keras tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+# === Environments: a stamp file stands for what is installed ===
+
+%/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "Python 3.11 to 3.13 is needed: make PYTHON=python3.11 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $* || { rm -rf $*; exit 1; }
+
+$(VENV)/.package: setup.cfg pyproject.toml | $(BIN)/python
+	@echo "Installing TensorFlow and the package into $(VENV): some minutes, once."
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.package
+	$(PIP) install --quiet --editable ".[dev]"
+	@touch $@
+
+$(VENV)/.jax: $(VENV)/.dev
+	$(PIP) install --quiet --editable ".[jax]"
+	@touch $@
+
+$(VENV)/.torch: $(VENV)/.dev
+	$(BIN)/python -c "import torch" 2>/dev/null || $(PIP) install --quiet $(TORCH)
+	@touch $@
+
+$(VENV)/.notebooks: $(VENV)/.package
+	$(PIP) install --quiet --editable ".[notebooks]"
+	@touch $@
+
+$(VENV)-jax/.jax-alone: setup.cfg pyproject.toml | $(VENV)-jax/bin/python
+	$(VENV)-jax/bin/python -m pip install --quiet "keras>=3.15,<4" "jax>=0.10.2,<0.11" \
+		"pytest>=9.2,<10" "pytest-timeout>=2.4,<3"
+	$(VENV)-jax/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@

@@ -1,0 +1,95 @@
+"""The shared check, layer by layer."""
+
+import keras
+import numpy as np
+import pytest
+
+from elmo_keras import layers
+from tests import toys
+from tests.check_layer import check_layer
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+MASK = np.array([[True, True, False], [True, True, True]])
+
+
+def test_highway(tmp_path):
+    x = rng().standard_normal((2, 3, 5)).astype("float32")
+    check_layer(lambda **k: layers.Highway(**k), x, tmp_path, weights=4, quantized=True)
+
+
+def test_char_cnn(tmp_path):
+    check_layer(
+        lambda **k: toys.char_cnn(**k), toys.ids(), tmp_path, weights=11, quantized=True
+    )
+
+
+def test_char_cnn_without_projection(tmp_path):
+    make = lambda **k: toys.char_cnn(projection_dim=None, num_highways=0, **k)  # noqa: E731
+    check_layer(make, toys.ids(), tmp_path, weights=5)
+
+
+def test_projected_lstm_cell(tmp_path):
+    x = rng().standard_normal((2, 3, 5)).astype("float32")
+    make = lambda **k: keras.layers.RNN(  # noqa: E731
+        layers.ProjectedLSTMCell(8, 4, cell_clip=1.0, projection_clip=0.5, dtype=k.get("dtype")),
+        return_sequences=True,
+        **k,
+    )
+    layer = make()
+    assert layer(x).shape == (2, 3, 4)
+    assert len(layer.weights) == 4
+    rebuilt = keras.layers.RNN.from_config(layer.get_config())
+    assert rebuilt.cell.get_config() == layer.cell.get_config()
+
+
+def test_bilstm_stack(tmp_path):
+    x = rng().standard_normal((2, 3, 6)).astype("float32")
+    check_layer(lambda **k: toys.bilstm(**k), x, tmp_path, weights=16, quantized=True)
+
+
+@pytest.mark.parametrize("layer_norm", [False, True, "bilm-tf", "allennlp"])
+def test_scalar_mix(tmp_path, layer_norm):
+    x = [rng().standard_normal((2, 3, 5)).astype("float32") for _ in range(3)]
+    check_layer(lambda **k: layers.ScalarMix(layer_norm, **k), x, tmp_path, weights=2)
+
+
+@pytest.mark.parametrize("cls", [layers.MaskedMeanPooling, layers.MaskedMaxPooling])
+@pytest.mark.parametrize("extra", [(), (3,)])
+def test_pooling(tmp_path, cls, extra):
+    x = rng().standard_normal((2, 3, *extra, 5)).astype("float32")
+    check_layer(cls, x, tmp_path, weights=0)
+
+
+def test_fill_padding(tmp_path):
+    x = rng().standard_normal((2, 3, 5)).astype("float32")
+    check_layer(layers.FillPadding, x, tmp_path, weights=0)
+
+
+@pytest.mark.parametrize(
+    "options, weights",
+    [
+        ({}, 29),
+        ({"output": "all", "keep_boundaries": True}, 27),
+        ({"output": "average"}, 27),
+        ({"output": "top", "dropout": 0.0}, 27),
+        ({"output": 1}, 27),
+        ({"num_representations": 2, "layer_norm": True, "mix_regularizer": "l2"}, 31),
+        ({"state": "warm"}, 31),
+        ({"layer_norm": "allennlp"}, 29),
+    ],
+    ids=str,
+)
+# Of what lies above the chosen layer Keras says that it has no gradient.
+@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
+def test_elmo_layer(tmp_path, options, weights):
+    def make(dtype=None, **kwargs):
+        cnn, bilstm = toys.char_cnn(dtype=dtype), toys.bilstm(dtype=dtype)
+        return layers.ElmoLayer(cnn, bilstm, dtype=dtype, **options, **kwargs)
+
+    check_layer(
+        make, toys.ids(), tmp_path, weights=weights, quantized=options in ({}, {"state": "warm"})
+    )
