@@ -16,8 +16,8 @@ NOTEBOOKS ?= $(sort $(wildcard notebooks/*.ipynb))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
-# What runs on every backend: the layers, on character ids.
-BACKEND_TESTS := $(wildcard tests/kernels tests/layers) tests/test_import.py
+# What runs on every backend: all that takes character ids.
+BACKEND_TESTS := tests/layers tests/checkpoints tests/models tests/metrics tests/test_import.py
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 

@@ -36,5 +36,5 @@ tensorflow = OptionalModule(
 tensorflow_text = OptionalModule(
     "tensorflow_text",
     "The tokenizers 'unicode_script' and 'chinese_characters' need it: `pip install "
-    "tensorflow-text` (wheels for Linux x86-64), or use Tokenizer('words').",
+    "tensorflow-text` (wheels for Linux and macOS), or use Tokenizer('words').",
 )

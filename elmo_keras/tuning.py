@@ -72,6 +72,8 @@ class _ElmoHyperModel(keras_tuner.HyperModel):
         self._layer_class = type(layer)
         self._config = layer.get_config()
         del self._config["trainable_mixes"]
+        for part in ("token_encoder", "bilstm"):
+            self._config[part]["config"].pop("trainable", None)  # Each trial has its own.
         self._weights = {part: getattr(layer, part).get_weights() for part in _PARTS}
         self.elmo_space = _ELMO | _MIX if layer.scalar_mixes else _ELMO
         self.fixed = _check_fixed(fixed, self.space)
@@ -144,11 +146,8 @@ class _ElmoHyperModel(keras_tuner.HyperModel):
         layer.build((None, None))
         for part, weights in self._weights.items():
             getattr(layer, part).set_weights(weights)
-        trains = {layer.token_encoder: train == "all", layer.bilstm: train != "mixes"}
-        for part, is_trainable in trains.items():
-            # Keras hands down to the variables what changes, and only that.
-            part.trainable = not is_trainable
-            part.trainable = is_trainable
+        layer.token_encoder.trainable = train == "all"
+        layer.bilstm.trainable = train != "mixes"
         return layer
 
 

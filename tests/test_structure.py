@@ -2,7 +2,7 @@
 
 Imports go one way only:
 `text | kernels <- layers <- metrics <- models <- {checkpoints, presets, training, tuning, serving,
-datasets} <- cli`.
+datasets} <- demo <- cli`.
 """
 
 import ast
@@ -21,6 +21,7 @@ ORDER = [
     {"metrics"},
     {"models"},
     {"checkpoints", "presets", "training", "tuning", "serving", "datasets"},
+    {"demo"},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}

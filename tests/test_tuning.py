@@ -158,7 +158,6 @@ def test_best_model_is_whole(elmo, tmp_path):
     np.testing.assert_allclose(outputs["probabilities"], expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.xfail(reason="Parts of an ElmoLayer that are frozen when it is built train on")
 def test_frozen_parts_stay_frozen(classifier):
     model = classifier.build(values(train="mixes"))
     reloaded = type(model).from_config(model.get_config())

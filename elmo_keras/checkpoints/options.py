@@ -83,8 +83,8 @@ class Options:
     def _integer(self, parent, key, prefix, default=None, lowest=1):
         value = parent.get(key)
         value = default if value is None else value
-        is_whole = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_whole or value != int(value) or value < lowest:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or value % 1 != 0 or value < lowest:  # nan and inf have no remainder 0
             raise self._error(prefix + key, f"a whole number of at least {lowest}", value)
         return int(value)
 

@@ -12,7 +12,8 @@ class Composite(keras.layers.Layer):
     def keep_frozen(self):
         """To be called at the end of `build`: sub-layers made there begin as trainable ones."""
         if not self.trainable:
-            self.trainable = False  # The setter reaches all sub-layers and their variables.
+            for layer in self._flatten_layers(include_self=False):
+                layer.trainable = False
 
     def get_config(self):
         config = super().get_config()

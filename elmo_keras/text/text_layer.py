@@ -16,6 +16,7 @@ class TextLayer(keras.layers.Layer):
         # As in Keras' own string layers: inputs are TensorFlow's on every backend.
         self._convert_input_args = False
         self._allow_non_tensor_positional_args = True
+        self.built = True  # It has no weights; a layer not built makes Keras rebuild its model.
 
     def __call__(self, inputs, **kwargs):
         self.supports_jit = False

@@ -1,0 +1,114 @@
+"""The main job from end to end: train a classifier, export it, serve it from another process."""
+
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import keras
+
+from elmo_keras import datasets
+from elmo_keras.layers.bilstm_stack import BiLSTMStack
+from elmo_keras.layers.char_cnn import CharCNN
+from elmo_keras.layers.elmo_layer import ElmoLayer
+from elmo_keras.models.elmo_text_classifier import ElmoTextClassifier
+
+SENTENCES = [
+    "A warm, funny film with a wonderful cast.",
+    "The plot is dull and the acting is worse.",
+    "It isn't bad at all: I laughed a lot.",
+    "Two hours of my life that I will never get back.",
+    "Not a single boring minute!",
+]
+
+# What serves the model knows TensorFlow alone. Its arguments: the SavedModel, then the sentences.
+SERVER = """
+import sys
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+result = model.signatures["serving_default"](text=tf.constant(sys.argv[2:]))
+assert not {"elmo_keras", "keras"} & set(sys.modules)
+for label, row in zip(result["labels"].numpy(), result["probabilities"].numpy()):
+    print(f"{label.decode()}\\t{row.max():.2f}")
+"""
+
+
+def small_elmo(**options) -> ElmoLayer:
+    """An ElmoLayer that trains on a laptop: random weights, vectors of 128 numbers."""
+    filters = [(1, 16), (2, 16), (3, 32), (4, 64), (5, 64)]
+    return ElmoLayer(
+        CharCNN(filters=filters, projection_dim=64),
+        BiLSTMStack(units=128, projection_dim=64),
+        **options,
+    )
+
+
+def load_sentiment(say: Callable[[str], None]) -> datasets.Splits:
+    """SST-2, or, where it cannot be had, sentences that come with the package."""
+    try:
+        splits = datasets.load_sst2()
+        say("Data: SST-2, sentences from film reviews.")
+    except datasets.DatasetUnavailable:
+        splits = datasets.load_own_sentiment()
+        say(
+            "Data: SST-2 cannot be reached (no network, and ELMO_KERAS_DATA names no folder). "
+            "Instead, a few sentences written for this project: expect little of the accuracy."
+        )
+    return splits
+
+
+def run(directory: pathlib.Path, say: Callable[[str], None], epochs: int = 3) -> dict:
+    """Trains, evaluates, saves, exports and serves a sentiment classifier.
+
+    Args:
+        directory: where `classifier.keras` and the SavedModel `served/` go.
+        say: is called with each line of text for the user.
+        epochs: of training.
+
+    Returns:
+        dict of `accuracy` on held-out text, `seconds` of the whole, and `served`, the pairs of
+        label and probability that the fresh process gave for `SENTENCES`.
+    """
+    start = time.perf_counter()
+    keras.utils.set_random_seed(0)
+    splits = load_sentiment(say)
+    # Few sentences need many passes.
+    epochs = epochs if len(splits.train.sentences) > 1000 else 20
+    elmo = small_elmo(dropout=0.3)
+    model = ElmoTextClassifier(elmo, labels=["negative", "positive"], pooling="max")
+    model.optimizer.learning_rate = 3e-3
+    say(
+        f"Model: ElmoTextClassifier with {model.count_params():,} weights, trained end to end on "
+        f"{len(splits.train.sentences):,} sentences."
+    )
+    model.fit(*splits.train, validation_data=splits.dev, epochs=epochs)
+    accuracy = model.evaluate(*splits.test, verbose=0, return_dict=True)["accuracy"]
+    say(f"Accuracy on {len(splits.test.sentences):,} held-out sentences: {accuracy:.1%}")
+    weights, gamma = elmo.layer_weights
+    shares = ", ".join(f"{weight:.2f}" for weight in weights)
+    say(f"Weights of ELMo's layers, tokens first: {shares}; gamma {gamma:.2f}")
+
+    directory.mkdir(parents=True, exist_ok=True)
+    model.save(directory / "classifier.keras")
+    model.export(directory / "served")
+    say(f"Saved: {directory / 'classifier.keras'} and the SavedModel {directory / 'served'}")
+    say("A fresh process loads the SavedModel, with TensorFlow alone, and classifies text:")
+    served = serve(directory / "served", SENTENCES)
+    for sentence, (label, probability) in zip(SENTENCES, served):
+        say(f"  {label} {probability:.2f}  {sentence}")
+    return {"accuracy": accuracy, "seconds": time.perf_counter() - start, "served": served}
+
+
+def serve(saved_model: pathlib.Path, sentences: list[str]) -> list[tuple[str, float]]:
+    """Labels and probabilities of sentences, from a process that knows TensorFlow alone."""
+    answer = subprocess.run(
+        [sys.executable, "-c", SERVER, str(saved_model), *sentences],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode:
+        raise RuntimeError(f"The process that serves the model failed:\n{answer.stderr}")
+    pairs = (line.split("\t") for line in answer.stdout.splitlines())
+    return [(label, float(probability)) for label, probability in pairs]
