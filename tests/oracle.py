@@ -29,7 +29,7 @@ def char_cnn(ids, opts, w):
     activation = {"relu": lambda v: np.maximum(v, 0), "tanh": np.tanh}
     activation = activation[opts["char_cnn"]["activation"]]
     parts = []
-    for i, (width, number) in enumerate(opts["char_cnn"]["filters"]):
+    for i, (width, _) in enumerate(opts["char_cnn"]["filters"]):
         kernel, bias = w[f"CNN/W_cnn_{i}"][0], w[f"CNN/b_cnn_{i}"]
         positions = [
             np.einsum("twc,wcn->tn", x[:, at : at + width], kernel) + bias

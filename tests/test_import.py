@@ -119,6 +119,13 @@ predictions = model.predict(ids, verbose=0)
 model.save(sys.argv[1])
 reloaded = keras.models.load_model(sys.argv[1]).predict(ids, verbose=0)
 
+# A published checkpoint, a whole model on it, trained on ids, and out again.
+elmo_keras.checkpoints.save_hdf5(elmo, sys.argv[2])
+tagger = elmo_keras.ElmoTagger.from_preset(sys.argv[2], labels=["a", "b"])
+vectors = np.abs(np.asarray(tagger.elmo(ids)) - np.asarray(elmo(ids))).max()
+tagger.fit(ids, np.ones((8, 6), "int32"), batch_size=4, verbose=0)
+tags = tagger.tag(ids)
+
 try:
     elmo(["The cat sat."])
     error = ""
@@ -134,6 +141,8 @@ print(
             "finite": bool(np.isfinite(predictions).all()),
             "difference": float(abs(predictions - reloaded).max()),
             "error": error,
+            "vectors": float(vectors),
+            "tags": [len(row) for row in tags],
         }
     )
 )
@@ -142,7 +151,8 @@ print(
 
 @needs_jax
 def test_jax_without_tensorflow(tmp_path):
-    result = run(WITHOUT_TENSORFLOW, tmp_path / "model.keras", backend="jax")
+    paths = tmp_path / "model.keras", tmp_path / "checkpoint"
+    result = run(WITHOUT_TENSORFLOW, *paths, backend="jax")
     assert result["backend"] == "jax"
     assert not result["tensorflow"]
     assert len(result["loss"]) == 1 and 0 < result["loss"][0] < 10
@@ -150,3 +160,5 @@ def test_jax_without_tensorflow(tmp_path):
     assert result["difference"] == 0
     assert "pip install tensorflow" in result["error"]
     assert "character ids" in result["error"]
+    assert result["vectors"] < 1e-2  # The mix of the first was trained, one step of Adam's.
+    assert result["tags"] == [6, 5, 4, 3, 2, 1, 6, 6]

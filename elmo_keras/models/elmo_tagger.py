@@ -5,7 +5,7 @@ from keras import ops
 from elmo_keras.layers.masking import FillPadding
 from elmo_keras.metrics.token_accuracy import TokenAccuracy
 from elmo_keras.models import examples
-from elmo_keras.models.elmo_task import ElmoTask, check_labels, text_input
+from elmo_keras.models.elmo_task import ElmoTask, check_labels, dense_head, text_input
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
@@ -45,14 +45,7 @@ class ElmoTagger(ElmoTask):
         labels = check_labels(labels)
 
         # === Layers ===
-        head = []
-        if hidden_dim:
-            head.append(keras.layers.Dropout(head_dropout, name="hidden_dropout"))
-            head.append(keras.layers.Dense(hidden_dim, activation="relu", name="hidden"))
-        head.append(keras.layers.Dropout(head_dropout, name="output_dropout"))
-        head.append(
-            keras.layers.Dense(len(labels), activation="softmax", dtype="float32", name="softmax")
-        )
+        head = dense_head(hidden_dim, head_dropout, len(labels), name="softmax")
         head.append(FillPadding(dtype="float32", name="probabilities"))
 
         # === Functional Model ===

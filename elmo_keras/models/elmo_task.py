@@ -330,6 +330,17 @@ def text_input(elmo):
     return keras.Input((None, *elmo.token_encoder.ids_shape), dtype="int32", name="ids")
 
 
+def dense_head(hidden_dim, head_dropout, num_labels, name):
+    """The layers from vectors to probabilities, each behind its dropout, the last in float32."""
+    head = []
+    if hidden_dim:
+        head.append(keras.layers.Dropout(head_dropout, name="hidden_dropout"))
+        head.append(keras.layers.Dense(hidden_dim, activation="relu", name="hidden"))
+    head.append(keras.layers.Dropout(head_dropout, name="output_dropout"))
+    softmax = keras.layers.Dense(num_labels, activation="softmax", dtype="float32", name=name)
+    return [*head, softmax]
+
+
 def check_labels(labels):
     """The label names as a list of different str."""
     if isinstance(labels, str) or not all(isinstance(label, str) and label for label in labels):

@@ -3,7 +3,7 @@ import numpy as np
 
 from elmo_keras.layers.masked_max_pooling import MaskedMaxPooling
 from elmo_keras.layers.masked_mean_pooling import MaskedMeanPooling
-from elmo_keras.models.elmo_task import ElmoTask, check_labels, text_input
+from elmo_keras.models.elmo_task import ElmoTask, check_labels, dense_head, text_input
 
 POOLINGS = ("mean", "max", "mean_max")
 
@@ -49,16 +49,7 @@ class ElmoTextClassifier(ElmoTask):
             poolings.append(MaskedMeanPooling(name="mean_pooling"))
         if pooling != "mean":
             poolings.append(MaskedMaxPooling(name="max_pooling"))
-        head = []
-        if hidden_dim:
-            head.append(keras.layers.Dropout(head_dropout, name="hidden_dropout"))
-            head.append(keras.layers.Dense(hidden_dim, activation="relu", name="hidden"))
-        head.append(keras.layers.Dropout(head_dropout, name="output_dropout"))
-        head.append(
-            keras.layers.Dense(
-                len(labels), activation="softmax", dtype="float32", name="probabilities"
-            )
-        )
+        head = dense_head(hidden_dim, head_dropout, len(labels), name="probabilities")
 
         # === Functional Model ===
         inputs = text_input(elmo)

@@ -6,8 +6,10 @@ import pytest
 
 import elmo_keras
 from elmo_keras import layers
+from elmo_keras.checkpoints import hdf5, loader
 from tests import toys
 from tests.check_layer import check_padding
+from tests.oracle import bilm
 from tests.toys import IS_TENSORFLOW, to_numpy
 
 needs_strings = pytest.mark.skipif(not IS_TENSORFLOW, reason="strings are TensorFlow's")
@@ -254,6 +256,37 @@ def test_text_tokens_and_ids_are_the_same():
     ids = elmo_keras.text.CharacterIds()(tokens)
     np.testing.assert_array_equal(to_numpy(elmo(ids)), by_tokens)
     np.testing.assert_array_equal(to_numpy(elmo(ids.numpy().tolist())), by_tokens)
+
+
+ODD_TOKENS = [
+    "x",
+    "",
+    "x" * 10_000,
+    "é" * 24 + "é",
+    "🙂",
+    "<S>",
+    "</S>",
+    "\x00",
+    "a\x00b",
+    "\udc80",
+]
+
+
+@needs_strings
+@pytest.mark.parametrize("token", ODD_TOKENS, ids=lambda token: ascii(token[:8]))
+def test_odd_tokens_have_the_vectors_of_the_oracle(token):
+    """Documented and finite; a lone surrogate is U+FFFD."""
+    opts = toys.options()
+    arrays = toys.datasets(opts)
+    elmo = layers.ElmoLayer(
+        toys.char_cnn(num_highways=2), toys.bilstm(), output="all", keep_boundaries=True
+    )
+    elmo.build((None, None))
+    loader.load(hdf5.table(elmo), arrays, "memory")
+    tokens = [token] if token else []
+    true = bilm([token.replace("\udc80", "\ufffd") for token in tokens], opts, arrays)
+    got = np.moveaxis(to_numpy(elmo([tokens, ["a", "b"]]))[0, : len(true[0])], 1, 0)
+    np.testing.assert_allclose(got, true, atol=5e-6)
 
 
 @needs_strings

@@ -22,9 +22,7 @@ def test_highway(tmp_path):
 
 
 def test_char_cnn(tmp_path):
-    check_layer(
-        lambda **k: toys.char_cnn(**k), toys.ids(), tmp_path, weights=11, quantized=True
-    )
+    check_layer(lambda **k: toys.char_cnn(**k), toys.ids(), tmp_path, weights=11, quantized=True)
 
 
 def test_char_cnn_without_projection(tmp_path):
