@@ -71,10 +71,12 @@ def load(table: Sequence[Entry], datasets: Mapping, source: str) -> None:
 
 def dump(table: Sequence[Entry]) -> dict[str, np.ndarray]:
     """The datasets of a table, from its variables; inverse of `load`."""
-    return {
-        entry.name: entry.to_theirs(*map(keras.ops.convert_to_numpy, entry.variables))
-        for entry in table
-    }
+
+    def array(variable):
+        # Half-precision weights are exact in float32, which the formats hold.
+        return keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
+
+    return {entry.name: entry.to_theirs(*map(array, entry.variables)) for entry in table}
 
 
 def _read(dataset, name, source):

@@ -145,6 +145,8 @@ def options_of(layer: ElmoLayer) -> dict:
         reasons.append(f"activation={cnn.activation.__name__}: it must be 'relu' or 'tanh'")
     if type(lstm) is not BiLSTMStack or lstm.forget_bias != 1.0:
         reasons.append("bilstm: it must be a BiLSTMStack with forget_bias=1.0")
+    if any(part.dtype_policy.quantization_mode for part in layer._flatten_layers()):
+        reasons.append("quantized weights: the format holds floats")
     if reasons:
         raise ValueError(
             "The HDF5 format of bilm-tf and AllenNLP holds models of bytes, convolutions and "

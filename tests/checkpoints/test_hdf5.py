@@ -286,6 +286,33 @@ def test_what_the_format_cannot_hold(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not toys.IS_TENSORFLOW, reason="int8 is tried on TensorFlow")
+def test_quantized_and_adapted_weights(tmp_path):
+    elmo = toys.elmo()
+    x = toys.ids()
+    elmo(x)
+    gates = elmo.bilstm.forward_layers[0].cell.recurrent_gates
+    gates.enable_lora(2)
+    gates.lora_kernel_b.assign(np.ones(gates.lora_kernel_b.shape))
+    checkpoints.save_hdf5(elmo, tmp_path)  # The adapted weights are the weights.
+    merged = elmo_keras.ElmoLayer.from_preset(tmp_path)
+    np.testing.assert_allclose(to_numpy(merged(x)), to_numpy(elmo(x)), atol=1e-6)
+    elmo = toys.elmo()
+    elmo(x)
+    elmo.token_encoder.projection.quantize("int8")
+    with pytest.raises(ValueError, match="quantized weights"):
+        checkpoints.save_hdf5(elmo, tmp_path)
+
+
+def test_half_precision_weights_are_written_as_float32(tmp_path):
+    elmo = elmo_keras.ElmoLayer(toys.char_cnn(dtype="bfloat16"), toys.bilstm(dtype="bfloat16"))
+    elmo(toys.ids())
+    checkpoints.save_hdf5(elmo, tmp_path)
+    with h5py.File(tmp_path / "weights.hdf5") as file:
+        assert file["char_embed"].dtype == "float32"
+    elmo_keras.ElmoLayer.from_preset(tmp_path)
+
+
 def test_a_failed_save_leaves_what_was_there(tmp_path, monkeypatch):
     elmo = toys.elmo()
     elmo(toys.ids())
