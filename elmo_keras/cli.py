@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import tempfile
 from typing import Annotated
 
 # TensorFlow's notes on the machine are of no use on a command line; whoever set it knows better.
@@ -25,17 +24,15 @@ def main():
 @app.command("demo")
 def demo_cli(
     output: Annotated[
-        pathlib.Path | None,
-        typer.Option(help="Folder to keep the trained model in. By default a temporary one."),
-    ] = None,
+        pathlib.Path, typer.Option(help="Folder that the trained model goes into.")
+    ] = pathlib.Path("demo_model"),
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training data.")] = 3,
 ):
     """Train a sentiment classifier with ElmoLayer, export it and serve it."""
     # TensorFlow takes seconds to import: not for --help.
     from elmo_keras import demo
 
-    with tempfile.TemporaryDirectory() as temporary:
-        result = demo.run(output or pathlib.Path(temporary), console.print, epochs=epochs)
+    result = demo.run(output, console.print, epochs=epochs)
     console.print(f"Done in {result['seconds']:.0f} s.")
 
 
