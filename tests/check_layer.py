@@ -51,7 +51,7 @@ def check_layer(
 
     check_saving(model, inputs, tmp_path)
     if weights:
-        check_training(keras.Model(model.inputs, flat(model.outputs)), inputs)
+        check_training(keras.Model(model.input, flat(model.outputs)), inputs)
     for policy in ("mixed_bfloat16", "mixed_float16"):
         check_policy(make, inputs, call_kwargs, policy)
     if quantized and IS_TENSORFLOW:
