@@ -38,9 +38,7 @@ class FillPadding(keras.layers.Layer):
         super().__init__(**kwargs)
         self.value = value
         self.supports_masking = True
-
-    def build(self, input_shape):
-        pass
+        self.built = True  # It has no weights; a layer not built makes Keras rebuild its model.
 
     def call(self, inputs, mask=None):
         if mask is None:
