@@ -24,7 +24,7 @@ def export_saved_model(model, directory, verbose=False):
     ElmoLayer (`embeddings_0` and so on where it has several). Of an `ElmoTextClassifier` the
     others return `labels` `(batch,)` and `probabilities` `(batch, labels)`; of an `ElmoTagger`
     `tokens`, `labels` `(batch, time)` with `""` at padding, and `probabilities`; of another model
-    `outputs`.
+    `outputs` (`outputs_0` and so on of several).
 
     Args:
         model: a Functional Keras model, an `ElmoTask` or your own, with one input: sentences
@@ -54,20 +54,25 @@ def export_saved_model(model, directory, verbose=False):
         )
     start = _start(model)
     elmo = _single_elmo(model)
-    tokenizer = elmo.tokenizer if elmo is not None else Tokenizer()
-    embedder = elmo and keras.Model(model.inputs, elmo.output)
+    tokenizer = _tokenizer(model, elmo)
+    embedder = elmo and keras.Model(model.inputs, _output_in(model, elmo))
 
     def to_input(tokens):
         return elmo.text_layer(tokens) if start == "ids" else tokens
 
-    def predict(tokens_or_text):
-        return _named(model, model(to_input(tokens_or_text), training=False))
+    def predict(text):
+        return _named(model(text, training=False))
 
     def predict_tokens(tokens):
+        tokens = _with_a_step(tokens)
         return _with_labels(model, tokens, model(to_input(tokens), training=False))
 
+    def embed_text(text):
+        return _embeddings(elmo, tokenizer(text), embedder(text, training=False))
+
     def embed_tokens(tokens):
-        return _embeddings(tokens, embedder(to_input(tokens), training=False))
+        tokens = _with_a_step(tokens)
+        return _embeddings(elmo, tokens, embedder(to_input(tokens), training=False))
 
     text = [keras.InputSpec(shape=(None,), dtype="string", name="text")]
     tokens = [keras.InputSpec(shape=(None, None), dtype="string", name="tokens")]
@@ -76,11 +81,7 @@ def export_saved_model(model, directory, verbose=False):
     if start == "sentences":
         archive.add_endpoint("serve", predict, text)
         if embedder:
-            archive.add_endpoint(
-                "embed",
-                lambda text: _embeddings(tokenizer(text), embedder(text, training=False)),
-                text,
-            )
+            archive.add_endpoint("embed", embed_text, text)
     else:
         archive.add_endpoint("serve", lambda text: predict_tokens(tokenizer(text)), text)
         archive.add_endpoint("tokens", predict_tokens, tokens)
@@ -114,21 +115,50 @@ def _start(model):
 
 
 def _single_elmo(model):
+    """The model's ElmoLayer, if it has one and applies it once itself, not inside a sub-model."""
     layers = _layers(model, ElmoLayer)
-    return layers[0] if len(layers) == 1 else None
+    if len(layers) == 1 and layers[0] in model.layers and len(_nodes(model, layers[0])) == 1:
+        return layers[0]
+    return None
 
 
 def _layers(model, cls):
     return [layer for layer in model._flatten_layers() if isinstance(layer, cls)]
 
 
-def _named(model, outputs):
+def _nodes(model, layer):
+    """The applications of a layer that belong to the model; it may stand in others as well."""
+    own = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
+    return [node for node in layer._inbound_nodes if id(node) in own]
+
+
+def _output_in(model, layer):
+    outputs = _nodes(model, layer)[0].output_tensors
+    return outputs if len(outputs) > 1 else outputs[0]
+
+
+def _tokenizer(model, elmo):
+    """What splits raw sentences: the model's own layer, or the ElmoLayer's."""
+    own = [layer for layer in model.layers if isinstance(layer, Tokenizer)]
+    if len(own) == 1:
+        return own[0]
+    return elmo.tokenizer if elmo is not None else Tokenizer()
+
+
+def _with_a_step(tokens):
+    return tf.pad(tokens, [[0, 0], [0, tf.maximum(1 - tf.shape(tokens)[1], 0)]])
+
+
+def _named(outputs):
+    """Outputs as the dict that a signature needs."""
+    if isinstance(outputs, (list, tuple)):
+        return {f"outputs_{i}": output for i, output in enumerate(outputs)}
     return outputs if isinstance(outputs, dict) else {"outputs": outputs}
 
 
 def _with_labels(model, tokens, outputs):
     if not isinstance(model, ElmoTask):
-        return _named(model, outputs)
+        return _named(outputs)
     labels = tf.gather(tf.constant(model.labels), tf.argmax(outputs, axis=-1))
     if not model.labels_per_token:
         return {"labels": labels, "probabilities": outputs}
@@ -136,8 +166,11 @@ def _with_labels(model, tokens, outputs):
     return {"tokens": tokens, "labels": labels, "probabilities": outputs}
 
 
-def _embeddings(tokens, outputs):
-    result = {"tokens": tokens, "mask": tf.not_equal(tokens, "")}
+def _embeddings(elmo, tokens, outputs):
+    mask = tf.not_equal(tokens, "")
+    if elmo.keep_boundaries:
+        mask = tf.pad(mask, [[0, 0], [2, 0]], constant_values=True)  # two real steps more
+    result = {"tokens": tokens, "mask": mask}
     if isinstance(outputs, (list, tuple)):
         result.update({f"embeddings_{i}": output for i, output in enumerate(outputs)})
     else:

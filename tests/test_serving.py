@@ -469,7 +469,6 @@ def endpoints(monkeypatch):
     return collect
 
 
-@pytest.mark.xfail(reason="`embed` takes the ElmoLayer's tokenizer, which the model does not use")
 def test_a_tokenizer_of_your_own(endpoints):
     """`embed` splits as the model does."""
     inputs = keras.Input((), dtype="string")
@@ -480,7 +479,6 @@ def test_a_tokenizer_of_your_own(endpoints):
     assert got["mask"].shape == got["embeddings"].shape[:2] == (2, 2)
 
 
-@pytest.mark.xfail(reason="the output of an inner ElmoLayer is not connected to the outer inputs")
 def test_a_nested_model(endpoints):
     inner = keras.Sequential([keras.Input((), dtype="string"), toy_elmo()], name="inner")
     inputs = keras.Input((), dtype="string")
@@ -489,7 +487,6 @@ def test_a_nested_model(endpoints):
     np.testing.assert_array_equal(got["outputs"], model(tf.constant(TEXT)))
 
 
-@pytest.mark.xfail(reason="`elmo.output` is that of the first model")
 def test_a_layer_of_two_models(endpoints):
     elmo = toy_elmo()
     elmo_keras.ElmoTextClassifier(elmo, LABELS)
@@ -498,7 +495,6 @@ def test_a_layer_of_two_models(endpoints):
     np.testing.assert_array_equal(got["embeddings"], elmo(TEXT))
 
 
-@pytest.mark.xfail(reason="a list is no tensor: TensorFlow refuses it when it writes")
 def test_a_list_of_outputs(endpoints):
     inputs = keras.Input((), dtype="string")
     x = pooled(toy_elmo()(inputs))
@@ -507,7 +503,6 @@ def test_a_list_of_outputs(endpoints):
     assert sorted(value.shape[1] for value in got.values()) == [1, 2]
 
 
-@pytest.mark.xfail(reason="the mask is that of the tokens, the vectors have two more steps")
 def test_the_mask_of_boundaries(endpoints):
     inputs = keras.Input((None,), dtype="string")
     vectors = toy_elmo(keep_boundaries=True)(inputs)
@@ -516,7 +511,6 @@ def test_the_mask_of_boundaries(endpoints):
     np.testing.assert_array_equal(got["mask"], got["embeddings"].numpy().any(-1))
 
 
-@pytest.mark.xfail(reason="probabilities and vectors have one step, tokens, labels and mask none")
 def test_no_time_step(endpoints, models):
     functions = endpoints(models["tagger"])
     nothing = tf.constant([], shape=(2, 0), dtype="string")

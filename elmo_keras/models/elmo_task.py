@@ -25,6 +25,13 @@ class ElmoTask(keras.Model):
     - `class_weight`: by label name or number. `sample_weight`: one a sentence.
 
     Subclasses set `labels_per_token` and build their graph before they call `__init__` here.
+
+    Args:
+        inputs: Keras tensor of tokens or ids, see `text_input`.
+        outputs: Keras tensor of probabilities.
+        elmo: the `ElmoLayer` in the graph.
+        labels: list of str. The label names, in the order of the probabilities.
+        **kwargs: Model keyword arguments, like `name`.
     """
 
     labels_per_token = False
@@ -169,10 +176,7 @@ class ElmoTask(keras.Model):
             raise ValueError("`x` must hold at least one sentence. Received: none.")
         is_ids = bool(inputs) and isinstance(inputs[0], np.ndarray)
         if is_ids and not self.starts_at_ids:
-            raise ValueError(
-                "On TensorFlow this model starts at text. Received: ids. Pass sentences or token "
-                "lists; for ids build a Keras model around its `elmo` layer."
-            )
+            raise self._ids_error()
         if y is None and (sample_weight is not None or class_weight is not None):
             raise ValueError("Weights need labels. Received: `y` is None.")
         weights = None
@@ -219,37 +223,70 @@ class ElmoTask(keras.Model):
             if y is None:
                 return (x,)
             if isinstance(y, tf.RaggedTensor):
-                y = y.to_tensor()
-            y = self._label_numbers(y)
+                y = y.to_tensor(default_value="" if y.dtype == tf.string else -1)
+            y = self._label_numbers(y, x)
+            if weights is not None:
+                if isinstance(weights, tf.RaggedTensor):
+                    weights = weights.to_tensor()
+                weights = tf.cast(weights, "float32")
+                if self.labels_per_token and weights.shape.rank == 1:
+                    weights = weights[:, tf.newaxis] * tf.ones_like(y, "float32")
             if class_weight is not None:
-                given = 1.0 if weights is None else tf.cast(weights, "float32")
-                if self.labels_per_token and weights is not None and weights.shape.rank == 1:
-                    given = given[:, tf.newaxis]
-                weights = given * tf.gather(of_class, y)
+                weights = (1.0 if weights is None else weights) * tf.gather(of_class, y)
             return (x, y) if weights is None else (x, y, weights)
 
         first = dataset.element_spec
         first = first[0] if isinstance(first, tuple) else first
-        if first.shape.rank not in (1, 2, 2 + len(self.elmo.token_encoder.ids_shape)):
+        shape, dtype = getattr(first, "shape", None), getattr(first, "dtype", None)
+        ids_rank = 2 + len(self.elmo.token_encoder.ids_shape)
+        if shape is None or shape.rank not in ((1, 2) if dtype == tf.string else (ids_rank,)):
+            received = type(first).__name__ if shape is None else f"x of shape {shape}, {dtype}"
             raise ValueError(
-                "A dataset's elements must be batches, x of shape (batch,) or (batch, time). "
-                f"Received: x of shape {first.shape}. Call `.batch(32)` on it."
+                "A dataset's elements must be batches (x, y), x of shape (batch,) or (batch, "
+                f"time), string. Received: {received}. Call `.batch(32)` on it."
             )
+        if dtype != tf.string and not self.starts_at_ids:
+            raise self._ids_error()
         return dataset.map(adapt).prefetch(2)
 
-    def _label_numbers(self, y):
-        """Label names in a graph as numbers; `""` is padding."""
-        if y.dtype != tf.string:
-            return tf.cast(y, "int32")
-        is_label = tf.equal(y[..., tf.newaxis], tf.constant(self.labels))
+    def _label_numbers(self, y, x):
+        """Label names or numbers in a graph as numbers; of a tagger 0 at padding, checked by x."""
+        if y.dtype == tf.string:
+            is_label = tf.equal(y[..., tf.newaxis], tf.constant(self.labels))
+            is_known = tf.reduce_any(is_label, axis=-1)
+            numbers = tf.argmax(is_label, axis=-1, output_type="int32")
+            is_nothing = tf.equal(y, "")
+        else:
+            numbers = tf.cast(y, "int32")
+            is_known = (numbers >= 0) & (numbers < len(self.labels))
+            is_nothing = tf.equal(numbers, -1)
+        if self.labels_per_token:
+            ids_axes = list(range(2, x.shape.rank))
+            is_token = (
+                tf.not_equal(x, "")
+                if x.dtype == tf.string
+                else tf.reduce_any(tf.not_equal(x, 0), axis=ids_axes)
+            )
+            # Labels of an array may be 0 at padding; a label may lack nowhere else.
+            missing = is_token[:, : tf.shape(y)[1]] & is_nothing
+            tf.debugging.Assert(
+                tf.logical_not(tf.reduce_any(missing))
+                & tf.equal(tf.shape(y)[1], tf.shape(is_token)[1]),
+                ["Every sentence must have as many labels as tokens. Received labels:", y],
+            )
+            is_known |= is_nothing
+            numbers = tf.where(is_nothing, 0, numbers)
         tf.debugging.Assert(
-            tf.reduce_all(tf.reduce_any(is_label, axis=-1) | tf.equal(y, "")),
-            [
-                f"Labels must be among {self.labels[:30]}, those of the model. Received:",
-                y,
-            ],
+            tf.reduce_all(is_known),
+            [f"Labels must be among {self.labels[:30]}, those of the model. Received:", y],
         )
-        return tf.argmax(is_label, axis=-1, output_type="int32")
+        return numbers
+
+    def _ids_error(self):
+        return ValueError(
+            "On TensorFlow this model starts at text. Received: ids. Pass sentences or token "
+            "lists; for ids build a Keras model around its `elmo` layer."
+        )
 
     def _split(self, x, y, sample_weight, fraction):
         """The last `fraction` of lists and arrays as validation data, as Keras does it."""
