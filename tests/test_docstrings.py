@@ -94,15 +94,7 @@ def documented_arguments(docstring):
     return [name for head in heads for name in head.split(", ")]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(reason="ElmoTask has no `Args:`")])
-        if name == "models"
-        else name
-        for name in PUBLIC
-    ],
-)
+@pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_object_says_what_it_takes(name):
     objects = dict(public_objects(name))
     assert objects or name == "serving"

@@ -116,3 +116,8 @@ def _pad_rows(rows, time, shape, dtype):
     for out, row in zip(padded, rows):
         out[: len(row)] = row
     return padded
+
+
+def fit_time(output, time):
+    """Cuts or pads `(batch, time, labels)` to a number of time steps."""
+    return np.pad(output[:, :time], [(0, 0), (0, max(0, time - output.shape[1])), (0, 0)])

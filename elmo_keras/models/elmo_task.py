@@ -90,6 +90,7 @@ class ElmoTask(keras.Model):
         **kwargs,
     ):
         """Trains the model. As `keras.Model.fit`, with `x`, `y` and weights as described above."""
+        _check_labels_given(x, y)
         if validation_split and validation_data is None:
             x, y, sample_weight, validation_data = self._split(
                 x, y, sample_weight, validation_split
@@ -115,6 +116,7 @@ class ElmoTask(keras.Model):
         """The loss and the metrics. As `keras.Model.evaluate`, with text and label names."""
         # `fit` hands its validation data, converted already, back to `evaluate` in this way.
         if "_use_cached_eval_dataset" not in kwargs:
+            _check_labels_given(x, y)
             x = self._batches(x, y, sample_weight, batch_size=batch_size)
         return super().evaluate(x, **kwargs)
 
@@ -157,7 +159,7 @@ class ElmoTask(keras.Model):
             # A bucket may be longer than any of its sentences.
             longest = max(map(len, data.rows[: number * data.batch_size]), default=1)
             longest = max(longest, 1)
-            outputs = [_fit_time(output, longest) for output in outputs]
+            outputs = [batches.fit_time(output, longest) for output in outputs]
         return np.concatenate(outputs)
 
     def _batches(
@@ -177,8 +179,6 @@ class ElmoTask(keras.Model):
         is_ids = bool(inputs) and isinstance(inputs[0], np.ndarray)
         if is_ids and not self.starts_at_ids:
             raise self._ids_error()
-        if y is None and (sample_weight is not None or class_weight is not None):
-            raise ValueError("Weights need labels. Received: `y` is None.")
         weights = None
         if y is not None:
             tokens = inputs if self.labels_per_token else None
@@ -235,11 +235,16 @@ class ElmoTask(keras.Model):
                 weights = (1.0 if weights is None else weights) * tf.gather(of_class, y)
             return (x, y) if weights is None else (x, y, weights)
 
-        first = dataset.element_spec
-        first = first[0] if isinstance(first, tuple) else first
+        spec = dataset.element_spec
+        first, second = (*spec, None)[:2] if isinstance(spec, tuple) else (spec, None)
         shape, dtype = getattr(first, "shape", None), getattr(first, "dtype", None)
         ids_rank = 2 + len(self.elmo.token_encoder.ids_shape)
-        if shape is None or shape.rank not in ((1, 2) if dtype == tf.string else (ids_rank,)):
+        is_known = shape is not None and shape.rank in (
+            (1, 2) if dtype == tf.string else (ids_rank,)
+        )
+        if second is not None and second.shape.rank not in (None, 1 + self.labels_per_token):
+            is_known = False
+        if not is_known:
             received = type(first).__name__ if shape is None else f"x of shape {shape}, {dtype}"
             raise ValueError(
                 "A dataset's elements must be batches (x, y), x of shape (batch,) or (batch, "
@@ -290,10 +295,10 @@ class ElmoTask(keras.Model):
 
     def _split(self, x, y, sample_weight, fraction):
         """The last `fraction` of lists and arrays as validation data, as Keras does it."""
-        if hasattr(x, "element_spec"):
+        if hasattr(x, "element_spec") or not hasattr(x, "__len__"):
             raise ValueError(
-                "`validation_split` needs lists or arrays. Received: a tf.data.Dataset. Pass "
-                "`validation_data`."
+                "`validation_split` needs lists or arrays. "
+                f"Received: {type(x).__name__}. Pass `validation_data`."
             )
         start = int(len(x) * (1 - fraction))
         if not 0 < start < len(x):
@@ -343,9 +348,12 @@ class ElmoTask(keras.Model):
         return model
 
 
-def _fit_time(output, time):
-    """Cuts or pads `(batch, time, labels)` to a number of time steps."""
-    return np.pad(output[:, :time], [(0, 0), (0, max(0, time - output.shape[1])), (0, 0)])
+def _check_labels_given(x, y):
+    if y is None and not hasattr(x, "element_spec"):
+        raise ValueError(
+            "`y` must hold the labels of `x`. Received: y=None. Only a tf.data.Dataset has them "
+            "inside."
+        )
 
 
 def text_input(elmo):

@@ -20,11 +20,15 @@ def read_inputs(x, task) -> list:
             x = x.to_list()
         elif hasattr(x, "numpy"):
             x = x.numpy()
+        elif hasattr(x, "__array__"):
+            x = np.asarray(x)
         elif not isinstance(x, str):
             raise ValueError(
                 "`x` must be a list, an array, a tensor or a tf.data.Dataset of sentences or of "
                 f"token lists. Received: {type(x).__name__}."
             )
+    if isinstance(x, np.ndarray) and x.ndim == 0:
+        x = x.item()
     if not is_text(x):
         return _read_ids(x, task)
     if isinstance(x, (str, bytes)):
@@ -40,6 +44,7 @@ def read_inputs(x, task) -> list:
 
 def _read_ids(x, task):
     shape = task.elmo.token_encoder.ids_shape
+    limit = getattr(task.elmo.token_encoder, "num_characters", np.inf)
     rows = []
     for index, row in enumerate(x):
         row = np.asarray(row)
@@ -48,6 +53,12 @@ def _read_ids(x, task):
                 "`x` must hold sentences (str), lists of tokens (str), or ids of shape "
                 f"{('time', *shape)} and an integer dtype for each sentence. Received at position "
                 f"{index}: dtype={row.dtype}, shape={row.shape}."
+            )
+        # A compiled step on JAX could no longer look.
+        if row.size and not 0 <= row.min() <= row.max() < limit:
+            raise ValueError(
+                f"Character ids must be in [0, {limit}). Received: {row.min()} to {row.max()} in "
+                f"sentence {index}. Make them with elmo_keras.text.CharacterIds."
             )
         is_token = row.any(axis=tuple(range(1, row.ndim)))
         length = int(is_token.sum())
@@ -112,6 +123,12 @@ def read_weights(sample_weight, class_weight, y, labels, tokens=None) -> list | 
             "`sample_weight` must have one entry a sentence. "
             f"Received: {len(weights)} entries for {len(y)} sentences."
         )
+    for i, weight in enumerate(weights):
+        if np.ndim(weight) > (0 if tokens is None else 1):
+            raise ValueError(
+                "A sentence has one weight, of a tagger also one a token. "
+                f"Received: sample_weight={weight!r} for sentence {i}."
+            )
     if tokens is None:
         return [float(weight) * of_class[label] for weight, label in zip(weights, y)]
     result = []
@@ -124,6 +141,11 @@ def read_weights(sample_weight, class_weight, y, labels, tokens=None) -> list | 
 
 def class_weights(class_weight, labels) -> np.ndarray:
     """The weight of each label, a float32 array `(num_labels,)`."""
+    if class_weight is not None and not isinstance(class_weight, dict):
+        raise ValueError(
+            "`class_weight` must be a dict of label names or numbers to weights. "
+            f"Received: class_weight={class_weight!r}"
+        )
     weights = np.ones(len(labels), dtype="float32")
     number_of = {name: number for number, name in enumerate(labels)}
     for key, weight in (class_weight or {}).items():
@@ -167,8 +189,8 @@ def _to_list(y, name):
         return y.to_list()
     if hasattr(y, "numpy"):
         y = y.numpy()
-    if isinstance(y, np.ndarray):
-        return y.tolist()
+    if hasattr(y, "__array__"):
+        return np.asarray(y).tolist()
     if isinstance(y, (list, tuple)) or (hasattr(y, "__iter__") and not isinstance(y, str)):
         return list(y)
     raise ValueError(f"`{name}` must be a list or an array. Received: {type(y).__name__}.")

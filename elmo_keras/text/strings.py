@@ -157,7 +157,8 @@ def _is_list(item):
 
 
 def _is_empty(item):
-    return _is_list(item) and len(item) == 0
+    is_number = isinstance(item, np.ndarray) and item.dtype.kind not in "OUS"
+    return _is_list(item) and len(item) == 0 and not is_number
 
 
 def _shorten(item, length=60):
