@@ -77,7 +77,8 @@ def export_saved_model(model, directory, verbose=False):
     text = [keras.InputSpec(shape=(None,), dtype="string", name="text")]
     tokens = [keras.InputSpec(shape=(None, None), dtype="string", name="tokens")]
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    for layer in model.layers:  # Not the model: its optimizer may hold what cannot be saved.
+        archive.track(layer)
     if start == "sentences":
         archive.add_endpoint("serve", predict, text)
         if embedder:
