@@ -37,11 +37,7 @@ class LSTMStates(keras.layers.Layer):
         if self.mode == "zeros":
             return
         rows = 1 if self.mode == "warm" else self.max_rows
-        if self.mode == "carry" and kernels.in_distribution_strategy():
-            raise ValueError(
-                "`state='carry'` is one sequence of calls, and replicas of tf.distribute would "
-                "each carry their own. Received: a strategy in scope. Use state='zeros' or 'warm'."
-            )
+        self._refuse_a_strategy()
         self.hidden, self.cell = (
             self.add_weight(
                 shape=(2, self.num_layers, rows, size),
@@ -52,6 +48,13 @@ class LSTMStates(keras.layers.Layer):
             for name, size in (("hidden", self.output_dim), ("cell", self.units))
         )
 
+    def _refuse_a_strategy(self):
+        if self.mode == "carry" and kernels.in_distribution_strategy():
+            raise ValueError(
+                "`state='carry'` is one sequence of calls, and replicas of tf.distribute would "
+                "each carry their own. Received: a strategy in scope. Use state='zeros' or 'warm'."
+            )
+
     def initial(self, batch_size):
         """The states to start from, as `BiLSTMStack` takes them, or `None` for zeros."""
         if self.mode == "zeros":
@@ -61,6 +64,7 @@ class LSTMStates(keras.layers.Layer):
             return tuple(
                 ops.broadcast_to(s, (2, self.num_layers, batch_size, s.shape[-1])) for s in states
             )
+        self._refuse_a_strategy()
         kernels.require(
             ops.convert_to_tensor(batch_size <= self.max_rows),
             f"`state='carry'` has room for max_rows={self.max_rows} rows. Received a larger batch: "

@@ -48,15 +48,17 @@ def _column(rows, dtype):
 
 
 def _pad_columns(*columns):
-    """Ragged columns as tensors of the batch's longest sentence, of one step at least."""
+    return tuple(
+        pad_ragged(column) if isinstance(column, tf.RaggedTensor) else column for column in columns
+    )
 
-    def pad(column):
-        if not isinstance(column, tf.RaggedTensor):
-            return column
-        column = column.to_tensor()  # padded with "" or 0
-        return tf.pad(column, [[0, 0], [0, tf.maximum(1 - tf.shape(column)[1], 0)]])
 
-    return tuple(pad(column) for column in columns)
+def pad_ragged(x):
+    """A RaggedTensor as a tensor of its longest row, of one step at least; `""` or 0 behind."""
+    x = x.to_tensor()
+    return tf.pad(
+        x, [[0, 0], [0, tf.maximum(1 - tf.shape(x)[1], 0)], *[[0, 0]] * (len(x.shape) - 2)]
+    )
 
 
 class IdBatches(keras.utils.PyDataset):

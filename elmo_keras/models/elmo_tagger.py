@@ -70,8 +70,11 @@ class ElmoTagger(ElmoTask):
         # by their sum. The filling has no gradient, and the mask keeps it out of the loss.
         is_token = ops.any(y_pred > 0, axis=-1)  # (batch, time)
         y_pred = self._fill_for_loss(y_pred, mask=is_token)
-        if sample_weight is not None and len(sample_weight.shape) == 1:
-            sample_weight = sample_weight[:, None]
+        if sample_weight is not None:
+            if len(sample_weight.shape) == 1:
+                sample_weight = sample_weight[:, None]
+            # On torch Keras' loss scales the weights in place, and the metrics read them behind it.
+            sample_weight = ops.copy(sample_weight)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def tag(self, sentences, batch_size=32):

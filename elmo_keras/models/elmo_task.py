@@ -4,10 +4,10 @@ import keras
 import numpy as np
 
 from elmo_keras import kernels
-from elmo_keras._optional import tensorflow as tf
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.models import batches, examples
+from elmo_keras.models.dataset_adapter import adapt_dataset, ids_error
 
 
 class ElmoTask(keras.Model):
@@ -134,9 +134,10 @@ class ElmoTask(keras.Model):
             numpy array `(n, labels)`, or `(n, longest, labels)` with zeros at padding.
         """
         data = self._batches(x, batch_size=batch_size)
-        if isinstance(x, (list, tuple, np.ndarray)) and not len(x):
+        is_ids = isinstance(data, batches.IdBatches)
+        if (len(data) if is_ids else int(data.cardinality())) == 0:
             return np.zeros((0, *[0] * self.labels_per_token, len(self.labels)), dtype="float32")
-        if isinstance(data, batches.IdBatches):
+        if is_ids:
             return self._predict_each(data, verbose, steps, callbacks)
         outputs = super().predict(data, verbose=verbose, steps=steps, callbacks=callbacks)
         # Keras makes a RaggedTensor of outputs whose lengths differ.
@@ -172,13 +173,13 @@ class ElmoTask(keras.Model):
                     "A tf.data.Dataset holds x, y and sample weights itself. Received: "
                     "y or sample_weight beside it. Zip them into the dataset."
                 )
-            return self._adapt_dataset(x, class_weight)
+            return adapt_dataset(x, self, class_weight)
         inputs = examples.read_inputs(x, self)
         if not inputs and y is not None:
             raise ValueError("`x` must hold at least one sentence. Received: none.")
         is_ids = bool(inputs) and isinstance(inputs[0], np.ndarray)
         if is_ids and not self.starts_at_ids:
-            raise self._ids_error()
+            raise ids_error()
         weights = None
         if y is not None:
             tokens = inputs if self.labels_per_token else None
@@ -207,91 +208,6 @@ class ElmoTask(keras.Model):
 
     def _text_to_ids(self, tokens, *rest):
         return (self.elmo.text_layer(tokens), *rest)
-
-    def _adapt_dataset(self, dataset, class_weight):
-        """Maps a user's dataset of batches to the model's inputs and label numbers."""
-        of_class = examples.class_weights(class_weight, self.labels)
-
-        def adapt(*batch):
-            x, y, weights = (*batch, None, None)[:3]
-            if isinstance(x, tf.RaggedTensor):
-                x = x.to_tensor()
-            if x.dtype == tf.string and x.shape.rank == 1:
-                x = self.tokenizer(x)
-            if x.dtype == tf.string and self.starts_at_ids:
-                x = self.elmo.text_layer(x)
-            if y is None:
-                return (x,)
-            if isinstance(y, tf.RaggedTensor):
-                y = y.to_tensor(default_value="" if y.dtype == tf.string else -1)
-            y = self._label_numbers(y, x)
-            if weights is not None:
-                if isinstance(weights, tf.RaggedTensor):
-                    weights = weights.to_tensor()
-                weights = tf.cast(weights, "float32")
-                if self.labels_per_token and weights.shape.rank == 1:
-                    weights = weights[:, tf.newaxis] * tf.ones_like(y, "float32")
-            if class_weight is not None:
-                weights = (1.0 if weights is None else weights) * tf.gather(of_class, y)
-            return (x, y) if weights is None else (x, y, weights)
-
-        spec = dataset.element_spec
-        first, second = (*spec, None)[:2] if isinstance(spec, tuple) else (spec, None)
-        shape, dtype = getattr(first, "shape", None), getattr(first, "dtype", None)
-        ids_rank = 2 + len(self.elmo.token_encoder.ids_shape)
-        is_known = shape is not None and shape.rank in (
-            (1, 2) if dtype == tf.string else (ids_rank,)
-        )
-        if second is not None and second.shape.rank not in (None, 1 + self.labels_per_token):
-            is_known = False
-        if not is_known:
-            received = type(first).__name__ if shape is None else f"x of shape {shape}, {dtype}"
-            raise ValueError(
-                "A dataset's elements must be batches (x, y), x of shape (batch,) or (batch, "
-                f"time), string. Received: {received}. Call `.batch(32)` on it."
-            )
-        if dtype != tf.string and not self.starts_at_ids:
-            raise self._ids_error()
-        return dataset.map(adapt).prefetch(2)
-
-    def _label_numbers(self, y, x):
-        """Label names or numbers in a graph as numbers; of a tagger 0 at padding, checked by x."""
-        if y.dtype == tf.string:
-            is_label = tf.equal(y[..., tf.newaxis], tf.constant(self.labels))
-            is_known = tf.reduce_any(is_label, axis=-1)
-            numbers = tf.argmax(is_label, axis=-1, output_type="int32")
-            is_nothing = tf.equal(y, "")
-        else:
-            numbers = tf.cast(y, "int32")
-            is_known = (numbers >= 0) & (numbers < len(self.labels))
-            is_nothing = tf.equal(numbers, -1)
-        if self.labels_per_token:
-            ids_axes = list(range(2, x.shape.rank))
-            is_token = (
-                tf.not_equal(x, "")
-                if x.dtype == tf.string
-                else tf.reduce_any(tf.not_equal(x, 0), axis=ids_axes)
-            )
-            # Labels of an array may be 0 at padding; a label may lack nowhere else.
-            missing = is_token[:, : tf.shape(y)[1]] & is_nothing
-            tf.debugging.Assert(
-                tf.logical_not(tf.reduce_any(missing))
-                & tf.equal(tf.shape(y)[1], tf.shape(is_token)[1]),
-                ["Every sentence must have as many labels as tokens. Received labels:", y],
-            )
-            is_known |= is_nothing
-            numbers = tf.where(is_nothing, 0, numbers)
-        tf.debugging.Assert(
-            tf.reduce_all(is_known),
-            [f"Labels must be among {self.labels[:30]}, those of the model. Received:", y],
-        )
-        return numbers
-
-    def _ids_error(self):
-        return ValueError(
-            "On TensorFlow this model starts at text. Received: ids. Pass sentences or token "
-            "lists; for ids build a Keras model around its `elmo` layer."
-        )
 
     def _split(self, x, y, sample_weight, fraction):
         """The last `fraction` of lists and arrays as validation data, as Keras does it."""

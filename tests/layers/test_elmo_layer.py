@@ -241,6 +241,11 @@ def test_carry_is_refused_under_a_strategy():
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         with pytest.raises(ValueError, match="Use state='zeros' or 'warm'"):
             toys.elmo(state="carry")(toys.ids())
+    built_outside = toys.elmo(state="carry")
+    built_outside(toys.ids())
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        with pytest.raises(ValueError, match="Use state='zeros' or 'warm'"):
+            built_outside(toys.ids())
 
 
 # === Input ===

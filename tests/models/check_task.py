@@ -648,8 +648,5 @@ CHECKS = [
     check_other_bad_input,
     check_arrays_of_the_backend,
     check_ids,
-    pytest.param(
-        check_tensor_of_nothing,
-        marks=pytest.mark.xfail(HAS_STRINGS, reason="no batch: Keras' loop ends in a NameError"),
-    ),
+    check_tensor_of_nothing,
 ]

@@ -7,7 +7,6 @@ import pytest
 from elmo_keras import ElmoTagger
 from elmo_keras.metrics import TokenAccuracy
 from tests.models.check_task import (
-    BACKEND,
     CHECKS,
     LENGTHS,
     SENTENCES,
@@ -88,7 +87,6 @@ def test_a_token_without_a_label_weighs_nothing(task):
 
 
 @needs_strings
-@pytest.mark.xfail(BACKEND == "torch", reason="Keras' loss scales the weights in place on torch")
 def test_weights_of_sentences_in_a_dataset(task):
     of_token = [np.full(length, 0.5) for length in LENGTHS]
     task.fit(task.x, TAGS, sample_weight=of_token)
@@ -109,10 +107,7 @@ def test_a_dataset_of_batches_of_any_length(task):
     [
         [["DET"], *TAGS[1:]],  # The longest sentence hides that another one is short of labels.
         [*TAGS[:3], [*TAGS[3], "DET"], TAGS[4]],
-        pytest.param(
-            [[*TAGS[0], "DET"], *TAGS[1:]],
-            marks=pytest.mark.xfail(reason="one label too many is taken for padding's"),
-        ),
+        [[*TAGS[0], "DET"], *TAGS[1:]],
     ],
     ids=["one short", "longest too long", "another too long"],
 )
@@ -125,7 +120,6 @@ def test_a_dataset_with_as_many_labels_as_tokens(task, tags):
             task.fit(tensor_slices(TOKENS, y).batch(5), model=task.make())
 
 
-@pytest.mark.xfail(BACKEND == "torch", reason="Keras' loss scales the weights in place on torch")
 def test_weighted_metrics(task):
     weights = [np.arange(length) + 0.5 for length in LENGTHS]
     model = task.make()
