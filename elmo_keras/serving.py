@@ -7,6 +7,7 @@ import keras
 from elmo_keras._optional import tensorflow as tf
 from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.models.elmo_task import ElmoTask
+from elmo_keras.text.text_layer import at_least_one_step
 from elmo_keras.text.tokenizer import Tokenizer
 
 
@@ -64,14 +65,14 @@ def export_saved_model(model, directory, verbose=False):
         return _named(model(text, training=False))
 
     def predict_tokens(tokens):
-        tokens = _with_a_step(tokens)
+        tokens = at_least_one_step(tokens)
         return _with_labels(model, tokens, model(to_input(tokens), training=False))
 
     def embed_text(text):
         return _embeddings(elmo, tokenizer(text), embedder(text, training=False))
 
     def embed_tokens(tokens):
-        tokens = _with_a_step(tokens)
+        tokens = at_least_one_step(tokens)
         return _embeddings(elmo, tokens, embedder(to_input(tokens), training=False))
 
     text = [keras.InputSpec(shape=(None,), dtype="string", name="text")]
@@ -144,10 +145,6 @@ def _tokenizer(model, elmo):
     if len(own) == 1:
         return own[0]
     return elmo.tokenizer if elmo is not None else Tokenizer()
-
-
-def _with_a_step(tokens):
-    return tf.pad(tokens, [[0, 0], [0, tf.maximum(1 - tf.shape(tokens)[1], 0)]])
 
 
 def _named(outputs):

@@ -89,3 +89,83 @@ def bilm(tokens, opts, w, states=None):
             pair.append(y[order] + given if skip and layer else y[order])
         layers.append(pair)
     return np.array([np.concatenate(pair, axis=-1) for pair in layers])
+
+
+def manylangs_ids(tokens, characters, words, max_characters=50):
+    """`(word numbers, rows of character numbers)` of a sentence, as ELMoForManyLangs makes them.
+
+    The dictionaries are `{entry: number}` or None.
+    """
+    tokens = ["<bos>", *(token[: max_characters - 2] for token in tokens), "<eos>"]
+    numbers = words and [words.get(token, words["<oov>"]) for token in tokens]
+    rows = []
+    for token in tokens if characters else []:
+        # Its marks are the wrong way round.
+        begin, end = characters["<eow>"], characters["<bow>"]
+        inside = [token] if token in ("<bos>", "<eos>") else list(token)
+        row = [begin, *(characters.get(c, characters["<oov>"]) for c in inside), end]
+        rows.append(row + [characters["<pad>"]] * (max_characters - len(row)))
+    return numbers, np.array(rows)
+
+
+def manylangs(tokens, config, embedder, encoder, characters, words):
+    """All layers of one sentence, boundaries kept, from the tensors of ELMoForManyLangs."""
+    cnn, lstm_options = config["token_embedder"], config["encoder"]
+    numbers, rows = manylangs_ids(tokens, characters, words, cnn["max_characters_per_token"])
+    parts = []
+    if numbers:
+        parts.append(embedder["word_emb_layer.embedding.weight"].astype("float64")[numbers])
+    if len(rows):
+        x = embedder["char_emb_layer.embedding.weight"].astype("float64")[rows]
+        activation = np.tanh if cnn["activation"] == "tanh" else lambda v: np.maximum(v, 0)
+        pooled = []
+        for i, (width, _) in enumerate(cnn["filters"]):
+            kernel, bias = embedder[f"convolutions.{i}.weight"], embedder[f"convolutions.{i}.bias"]
+            at = range(x.shape[1] - width + 1)
+            positions = [np.einsum("twc,ncw->tn", x[:, a : a + width], kernel) + bias for a in at]
+            pooled.append(activation(np.max(positions, axis=0)))
+        y = np.concatenate(pooled, axis=-1)
+        for i in range(cnn["n_highway"]):
+            root = f"highways._layers.{i}."
+            both = y @ embedder[root + "weight"].T.astype("float64") + embedder[root + "bias"]
+            new, gate = np.split(both, 2, axis=-1)
+            gate = sigmoid(gate)
+            y = gate * y + (1 - gate) * np.maximum(new, 0)
+        parts.append(y)
+    x = np.concatenate(parts, axis=-1) @ embedder["projection.weight"].T.astype("float64")
+    x = x + embedder["projection.bias"]
+    layers = [[x, x]]
+    for j in range(lstm_options["n_layers"]):
+        pair = []
+        for direction, name in enumerate(("forward", "backward")):
+            w = {k: encoder[f"{name}_layer_{j}.{k}"] for k in _MANYLANGS_LSTM}
+            order = slice(None, None, -1 if direction else None)
+            given = layers[-1][direction]
+            y = _manylangs_lstm(given[order], w, lstm_options)[order]
+            pair.append(y + given if j else y)
+        layers.append(pair)
+    return np.array([np.concatenate(pair, axis=-1) for pair in layers])
+
+
+_MANYLANGS_LSTM = (
+    "input_linearity.weight",
+    "state_linearity.weight",
+    "state_linearity.bias",
+    "state_projection.weight",
+)
+
+
+def _manylangs_lstm(x, w, options):
+    given, recurrent, bias, projection = (w[k].astype("float64") for k in _MANYLANGS_LSTM)
+    h, c = np.zeros(options["projection_dim"]), np.zeros(options["dim"])
+    outputs = []
+    for step in x:
+        i, f, g, o = np.split(given @ step + recurrent @ h + bias, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        if options.get("cell_clip"):
+            c = np.clip(c, -options["cell_clip"], options["cell_clip"])
+        h = projection @ (sigmoid(o) * np.tanh(c))
+        if options.get("proj_clip"):
+            h = np.clip(h, -options["proj_clip"], options["proj_clip"])
+        outputs.append(h)
+    return np.array(outputs)

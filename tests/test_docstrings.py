@@ -113,7 +113,7 @@ def test_every_public_object_says_what_it_takes(name):
 # What a subclass of TokenEncoder brings is in the docstring of the class, and what an RNN's cell
 # has to have in Keras'.
 PROTOCOLS = {
-    "TokenEncoder": {"ids_shape", "output_dim", "boundary_ids", "text_layer"},
+    "TokenEncoder": {"ids_shape", "ids_limit", "output_dim", "boundary_ids", "text_layer"},
     "ProjectedLSTMCell": {"state_size", "output_size", "get_initial_state"},
 }
 

@@ -1,10 +1,18 @@
 """One strict loader for all formats: a format is a table, this fills a layer from it."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
+
+from elmo_keras import kernels
+from elmo_keras.layers.composite import given_weights
+
+# Tensors of TensorFlow begin at multiples of it; so an array that does can become one as it is.
+ALIGNMENT = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,38 +21,57 @@ class Entry:
 
     Attributes:
         name: their name.
-        variables: our variables that hold it; most often one.
         shape: their shape.
+        paths: paths of our weights that hold it, see `given_weights`; most often one.
         to_ours: their array -> the list of our arrays.
         to_theirs: our arrays -> their array. Its exact inverse, to the last bit.
     """
 
     name: str
-    variables: Sequence[keras.Variable]
     shape: tuple[int, ...]
-    to_ours: Callable[[np.ndarray], list[np.ndarray]]
+    paths: tuple[str, ...]
+    to_ours: Callable[[np.ndarray], Sequence[np.ndarray]]
     to_theirs: Callable[..., np.ndarray]
 
 
-def same(name: str, variable: keras.Variable) -> Entry:
-    """An entry whose dataset is the variable as it is."""
-    return Entry(name, [variable], tuple(variable.shape), lambda x: [x], lambda x: x)
+def same(name: str, shape: tuple[int, ...], path: str) -> Entry:
+    """An entry whose dataset is the weight as it is."""
+    return Entry(name, tuple(shape), (path,), lambda x: [x], lambda x: x)
 
 
-def load(table: Sequence[Entry], datasets: Mapping, source: str) -> None:
-    """Fills the variables of a table from a file's datasets.
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """An array in a file: what it is can be asked before memory is taken for it.
 
-    Everything is checked before anything is read, and everything is read before anything is
-    assigned: a variable changes only if all can.
+    Attributes:
+        shape: its shape.
+        dtype: what numpy calls its type.
+        read: gives the array, a new one at each call.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[], np.ndarray]
+
+
+def empty(shape: Sequence[int]) -> np.ndarray:
+    """Room for a float32 array, aligned: TensorFlow takes such memory over without a copy."""
+    size = 4 * math.prod(shape)
+    room = np.empty(size + ALIGNMENT, dtype="uint8")
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start : start + size].view("float32").reshape(shape)
+
+
+def check(table: Sequence[Entry], datasets: Mapping[str, Dataset], source: str) -> None:
+    """Compares a file with a format's table; nothing of it is read.
 
     Args:
         table: the format's rows.
-        datasets: their name -> something with `shape` and `dtype` that `np.asarray` reads.
+        datasets: what the file holds.
         source: what the file is called in an error.
 
     Raises:
-        ValueError: if datasets are missing, left over, or of a wrong shape or type; all of them
-            are named.
+        ValueError: if datasets are missing, left over, or of a wrong shape or type; they are named.
     """
     expected = {entry.name: entry for entry in table}
     problems = [f"missing: {name}" for name in expected if name not in datasets]
@@ -58,36 +85,72 @@ def load(table: Sequence[Entry], datasets: Mapping, source: str) -> None:
         elif np.dtype(dataset.dtype).kind != "f":
             problems.append(f"wrong type: {name} must hold floats, holds {dataset.dtype}")
     if problems:
+        shown = sorted(problems)[:40]
+        more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
         raise ValueError(
             f"The weights in {source} must be those that its options describe. Received:\n  "
-            + "\n  ".join(sorted(problems))
+            + "\n  ".join([*shown, *more])
             + "\nCheck that options and weights belong to the same model."
         )
-    arrays = [entry.to_ours(_read(datasets[entry.name], entry.name, source)) for entry in table]
-    for entry, ours in zip(table, arrays):
-        for variable, array in zip(entry.variables, ours):
-            variable.assign(array)
 
 
-def dump(table: Sequence[Entry]) -> dict[str, np.ndarray]:
-    """The datasets of a table, from its variables; inverse of `load`."""
+@contextlib.contextmanager
+def filling(table: Sequence[Entry], datasets: Mapping[str, Dataset], source: str) -> Iterator[None]:
+    """Inside, layers are built with the weights of a file, each read when its turn comes.
 
-    def array(variable):
+    Args:
+        table: the format's rows, one for every weight that is built.
+        datasets: what the file holds.
+        source: what the file is called in an error.
+
+    Raises:
+        ValueError: if file and table disagree, before anything is built; if the file cannot be
+            read or holds numbers that are none.
+    """
+    check(table, datasets, source)
+    entry_of = {path: entry for entry in table for path in entry.paths}
+    arrays = {}  # of entries that several weights share, those that are still to be fetched
+
+    def find(path, shape, dtype=None):
+        if path not in arrays:
+            entry = entry_of[path]
+            array = read(datasets[entry.name], entry.name, source)
+            arrays.update(zip(entry.paths, entry.to_ours(array)))
+        return value(arrays.pop(path), dtype)
+
+    with given_weights(find):
+        yield
+
+
+def value(array: np.ndarray, dtype: str | None = None):
+    """A tensor that a weight can start as; the array is not to be used any more."""
+    tensor = kernels.adopt(array)
+    return tensor if dtype in (None, "float32") else keras.ops.cast(tensor, dtype)
+
+
+def dump(table: Sequence[Entry], weights: Mapping) -> dict[str, np.ndarray]:
+    """The datasets of a table, from weights by their paths; inverse of `filling`."""
+
+    def array(path):
         # Half-precision weights are exact in float32, which the formats hold.
-        return keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
+        return keras.ops.convert_to_numpy(keras.ops.cast(weights[path], "float32"))
 
-    return {entry.name: entry.to_theirs(*map(array, entry.variables)) for entry in table}
+    return {entry.name: entry.to_theirs(*map(array, entry.paths)) for entry in table}
 
 
-def _read(dataset, name, source):
+def read(dataset: Dataset, name: str, source: str) -> np.ndarray:
+    """A dataset as float32, or a ValueError that names it."""
     try:
-        array = np.asarray(dataset[...], dtype="float32")
-    except (OSError, RuntimeError) as error:
+        array = np.asarray(dataset.read(), dtype="float32")
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise ValueError(
             f"The weights in {source} must be readable. Received: an error at {name} ({error}). "
             "The file is damaged or cut short: fetch it again."
         ) from error
-    if not np.isfinite(array).all():
+    # The sum is finite if all numbers are, unless they are huge: only then look at each.
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_finite = np.isfinite(array.sum()) or np.isfinite(array).all()
+    if not is_finite:
         raise ValueError(
             f"The weights in {source} must be finite. Received: {name} holds NaN or infinity. "
             "The file is damaged: fetch it again."

@@ -14,3 +14,8 @@ def require(condition, message):
 def in_distribution_strategy():
     """Always False: `tf.distribute` is TensorFlow's."""
     return False
+
+
+def adopt(array):
+    """A tensor in the memory of an array that nobody else writes to."""
+    return torch.from_numpy(array)

@@ -85,9 +85,9 @@ class BiLSTMStack(Composite):
         self.forward_layers = [self._rnn("forward", i) for i in range(self.num_layers)]
         self.backward_layers = [self._rnn("backward", i) for i in range(self.num_layers)]
         for layers in (self.forward_layers, self.backward_layers):
-            layers[0].build(input_shape)
+            self.build_part(layers[0], input_shape)
             for layer in layers[1:]:
-                layer.build((*input_shape[:2], self.output_dim))
+                self.build_part(layer, (*input_shape[:2], self.output_dim))
         self.keep_frozen()
 
     def _rnn(self, direction, index):

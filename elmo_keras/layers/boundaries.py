@@ -5,7 +5,8 @@ from keras import ops
 
 def token_mask(ids):
     """`(batch, time)` bool of `(batch, time, ...)` ids: a token is padding where all are 0."""
-    return ops.any(ops.not_equal(ids, 0), axis=tuple(range(2, len(ids.shape))))
+    is_set = ops.not_equal(ids, 0)
+    return ops.any(is_set, axis=tuple(range(2, len(ids.shape)))) if len(ids.shape) > 2 else is_set
 
 
 def add_boundaries(ids, begin, end):

@@ -1,7 +1,6 @@
 import keras
 from keras import ops
 
-from elmo_keras import kernels
 from elmo_keras.layers.highway import Highway
 from elmo_keras.layers.token_encoder import TokenEncoder
 from elmo_keras.text import byte_alphabet as alphabet
@@ -94,8 +93,17 @@ class CharCNN(TokenEncoder):
         return (self.max_characters,)
 
     @property
+    def ids_limit(self):
+        return self.num_characters
+
+    @property
+    def num_filters(self):
+        """Filters of all widths, the size of a token before the projection."""
+        return sum(number for _, number in self.filters)
+
+    @property
     def output_dim(self):
-        return self.projection_dim or sum(number for _, number in self.filters)
+        return self.projection_dim or self.num_filters
 
     def boundary_ids(self):
         return alphabet.boundary_ids(self.max_characters)
@@ -125,20 +133,15 @@ class CharCNN(TokenEncoder):
                 self.projection_dim, dtype=dtype, name="projection"
             )
 
-        num_filters = sum(number for _, number in self.filters)
-        self.char_embedding.build((None, self.max_characters))
+        self.build_part(self.char_embedding, (None, self.max_characters))
         for convolution in self.convolutions:
-            convolution.build((None, self.max_characters, self.char_embedding_dim))
+            self.build_part(convolution, (None, self.max_characters, self.char_embedding_dim))
         for layer in [*self.highways, *([self.projection] if self.projection else [])]:
-            layer.build((None, None, num_filters))
+            self.build_part(layer, (None, None, self.num_filters))
         self.keep_frozen()
 
     def call(self, ids):
-        kernels.require(
-            ops.all(ops.logical_and(ids >= 0, ids < self.num_characters)),
-            f"Character ids must be in [0, {self.num_characters}). Received ids outside of it: "
-            "make them with elmo_keras.text.CharacterIds.",
-        )
+        self.check_range(ids)
         batch, time = ops.shape(ids)[0], ops.shape(ids)[1]
         characters = ops.reshape(ids, (-1, self.max_characters))
         # TensorFlow's convolution wants at least one row: an empty batch gets it here.

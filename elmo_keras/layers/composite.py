@@ -1,4 +1,47 @@
+import contextlib
+import contextvars
+import functools
+
 import keras
+
+# What the weights of Keras' own layers are called, those that composites are made of.
+_WEIGHTS = ("embeddings", "kernel", "bias")
+_given = contextvars.ContextVar("given_weights", default=None)
+
+
+@contextlib.contextmanager
+def given_weights(find):
+    """Inside, the weights that composites build have given values instead of random ones.
+
+    No memory is taken, and no time, for values that a checkpoint replaces at once.
+
+    Args:
+        find: callable of a weight's path, its shape and its dtype, that gives its value. The path
+            is made of the names of the parts: `"token_encoder/highway_0/gate/kernel"`.
+    """
+    token = _given.set((find, ()))
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def named_weights(layer, path):
+    """The weights of a built layer by the paths that `given_weights` knows them by.
+
+    Args:
+        layer: a Composite.
+        path: str. The path of the layer itself.
+    """
+    if isinstance(layer, keras.layers.RNN):
+        return named_weights(layer.cell, path)
+    if isinstance(layer, Composite):
+        weights = {}
+        for part in layer._flatten_layers(recursive=False, include_self=False):
+            weights |= named_weights(part, f"{path}/{part.name}")
+        return weights
+    names = (name for name in _WEIGHTS if getattr(layer, name, None) is not None)
+    return {f"{path}/{name}": getattr(layer, name) for name in names}
 
 
 class Composite(keras.layers.Layer):
@@ -8,6 +51,27 @@ class Composite(keras.layers.Layer):
     later is part of the config, as a `DTypePolicyMap` by sub-layer path: so a quantised layer is
     rebuilt with the variables that its file holds.
     """
+
+    def build_part(self, part, input_shape):
+        """Builds a sub-layer, with given weights inside of `given_weights`."""
+        if _given.get() is None:
+            part.build(input_shape)
+            return
+        find, path = _given.get()
+        path = (*path, part.name)
+        own = {}
+        for name in _WEIGHTS:
+            initializer = f"{name}_initializer"
+            if hasattr(part, initializer):
+                own[initializer] = getattr(part, initializer)
+                setattr(part, initializer, functools.partial(find, "/".join((*path, name))))
+        token = _given.set((find, path))
+        try:
+            part.build(input_shape)
+        finally:
+            _given.reset(token)
+            for initializer, value in own.items():
+                setattr(part, initializer, value)
 
     def keep_frozen(self):
         """To be called at the end of `build`: sub-layers made there begin as trainable ones."""

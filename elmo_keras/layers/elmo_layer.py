@@ -6,18 +6,19 @@ from elmo_keras import kernels
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.boundaries import add_boundaries, token_mask
 from elmo_keras.layers.char_cnn import CharCNN
-from elmo_keras.layers.composite import Composite, serialize_part
+from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.lstm_states import STATES, LSTMStates
 from elmo_keras.layers.masking import FillPadding
+from elmo_keras.layers.preset_methods import PresetMethods
 from elmo_keras.layers.scalar_mix import ScalarMix
-from elmo_keras.text.strings import is_text, string_tensor
+from elmo_keras.layers.text_inputs import TextInputs
 from elmo_keras.text.tokenizer import Tokenizer
 
 OUTPUTS = ("mix", "all", "average", "top")
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
-class ElmoLayer(Composite):
+class ElmoLayer(PresetMethods, TextInputs):
     """ELMo: one contextual vector per token, from text, tokens or character ids.
 
     It stands where a model has its `Embedding`. Three parts, each a layer of its own and each
@@ -158,6 +159,11 @@ class ElmoLayer(Composite):
         )
 
     @property
+    def ids_shape(self):
+        """The shape of one token's ids."""
+        return self.token_encoder.ids_shape
+
+    @property
     def output_dim(self):
         """Size of a token's vector."""
         return 2 * self.bilstm.output_dim
@@ -173,14 +179,11 @@ class ElmoLayer(Composite):
         weights = [mix.layer_weights for mix in self.scalar_mixes]
         return weights[0] if len(weights) == 1 else weights
 
-    def __call__(self, inputs, *args, **kwargs):
-        return super().__call__(self._to_tensor(inputs), *args, **kwargs)
-
     def build(self, input_shape):
         if not self.token_encoder.built:
-            self.token_encoder.build((None, None, *self.token_encoder.ids_shape))
+            self.build_part(self.token_encoder, (None, None, *self.token_encoder.ids_shape))
         if not self.bilstm.built:
-            self.bilstm.build((None, None, self.token_encoder.output_dim))
+            self.build_part(self.bilstm, (None, None, self.token_encoder.output_dim))
         for mix in self.scalar_mixes:
             mix.build([(None, None, self.output_dim)] * self.num_layers)
         self.lstm_states.build()
@@ -271,38 +274,8 @@ class ElmoLayer(Composite):
         """Sets the states that `state="carry"` holds to zeros; nothing for the other states."""
         self.lstm_states.reset()
 
-    def _to_tensor(self, inputs):
-        """Python and numpy inputs as tensors; strings outside of TensorFlow as ids."""
-        if is_text(inputs):
-            inputs = string_tensor(inputs)
-        elif isinstance(inputs, (list, tuple)):
-            inputs = np.asarray(inputs)
-        if not hasattr(inputs, "dtype") or not hasattr(inputs, "shape"):
-            raise self.token_encoder.form_error(type(inputs).__name__)
-        if keras.backend.standardize_dtype(inputs.dtype) == "string":
-            self.token_encoder.check_form(inputs)
-            if keras.backend.backend() == "tensorflow":
-                # Strings cannot be compiled; one such layer un-jits the model around it.
-                self.supports_jit = False
-            elif isinstance(inputs, keras.KerasTensor):
-                raise ValueError(
-                    "Strings in a model need the TensorFlow backend. Received: a string input with "
-                    f"the {keras.backend.backend()} backend. Start the model at character ids."
-                )
-            else:
-                inputs = self._to_ids(inputs).numpy()
-        return inputs
-
-    def _to_ids(self, inputs):
-        rank = self.token_encoder.check_form(inputs)
-        if rank == 1:
-            inputs = self.tokenizer(inputs)
-        if rank <= 2 and keras.backend.standardize_dtype(inputs.dtype) == "string":
-            return self.text_layer(inputs)
-        return ops.cast(inputs, "int32")
-
     def compute_output_spec(self, inputs, training=False):
-        self.token_encoder.check_form(inputs)
+        self._check_form(inputs)
         shapes = self.compute_output_shape(inputs.shape)
         if self.num_representations > 1:
             return [keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes]
@@ -320,34 +293,6 @@ class ElmoLayer(Composite):
 
     def compute_mask(self, inputs, previous_mask=None):
         return None  # `fill_padding` has put the mask on the outputs.
-
-    @classmethod
-    def from_preset(cls, source, **options):
-        """An ElmoLayer with the weights of a checkpoint.
-
-        Args:
-            source: a directory with `options.json` and an HDF5 file of weights as bilm-tf and
-                AllenNLP read them, the path of such an HDF5 file with its options beside it, or a
-                pair `(options, weights)` of paths.
-            **options: arguments of `ElmoLayer` that the checkpoint does not decide: `output`,
-                `dropout`, `state`, `trainable`, `dtype` and so on.
-
-        Returns:
-            An ElmoLayer, built.
-
-        Raises:
-            ValueError: if files are missing, cut short, or do not fit each other.
-
-        Example:
-
-        ```python
-        elmo = elmo_keras.ElmoLayer.from_preset("elmo_original/", trainable=False)
-        ```
-        """
-        # Layers stand left of presets in the order of imports; this convenience reaches right.
-        from elmo_keras import presets
-
-        return presets.load_elmo_layer(source, cls=cls, **options)
 
     def get_config(self):
         config = super().get_config()

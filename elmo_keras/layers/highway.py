@@ -55,8 +55,8 @@ class Highway(Composite):
             dtype=self.dtype_policy,
             name="gate",
         )
-        self.transform.build(input_shape)
-        self.gate.build(input_shape)
+        self.build_part(self.transform, input_shape)
+        self.build_part(self.gate, input_shape)
         self.keep_frozen()
 
     def call(self, inputs):

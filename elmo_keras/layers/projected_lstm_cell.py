@@ -80,12 +80,12 @@ class ProjectedLSTMCell(Composite):
 
         self.input_gates = dense(4 * self.units, "input_gates", use_bias=True)  # W, b
         self.recurrent_gates = dense(4 * self.units, "recurrent_gates")  # U
-        self.input_gates.build(input_shape)
-        self.recurrent_gates.build((None, self.output_size))
+        self.build_part(self.input_gates, input_shape)
+        self.build_part(self.recurrent_gates, (None, self.output_size))
         self.projection = None
         if self.projection_dim:
             self.projection = dense(self.projection_dim, "projection")  # P
-            self.projection.build((None, self.units))
+            self.build_part(self.projection, (None, self.units))
         self.keep_frozen()
 
     def call(self, inputs, states):

@@ -1,5 +1,7 @@
-import keras
+import numpy as np
+from keras import ops
 
+from elmo_keras import kernels
 from elmo_keras.layers.composite import Composite
 
 
@@ -15,13 +17,18 @@ class TokenEncoder(Composite):
     - `text_layer()`: a new layer of `elmo_keras.text` that turns a token matrix `(batch, time)` of
       strings into these ids, or `None` if the front end takes ids alone.
 
-    `ids_shape` is the shape of one token's ids and `output_dim` the size of its vector. `CharCNN`
-    is the front end of the published models.
+    `ids_shape` is the shape of one token's ids, `ids_limit` what all of them are below (an int, or
+    an int array of that shape), and `output_dim` the size of its vector. `CharCNN` is the front
+    end of the published models.
     """
 
     @property
     def ids_shape(self):
         raise self._missing("ids_shape")
+
+    @property
+    def ids_limit(self):
+        raise self._missing("ids_limit")
 
     @property
     def output_dim(self):
@@ -36,30 +43,21 @@ class TokenEncoder(Composite):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:2], self.output_dim)
 
-    def check_form(self, inputs):
-        """Raises a ValueError unless a tensor is sentences, tokens or ids; returns its rank."""
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        shape = tuple(inputs.shape)
-        if dtype == "string":
-            is_known = len(shape) in (1, 2)
-        else:
-            is_known = (
-                dtype.startswith(("int", "uint"))
-                and len(shape) == 2 + len(self.ids_shape)
-                and all(size in (None, own) for size, own in zip(shape[2:], self.ids_shape))
-            )
-        if not is_known:
-            raise self.form_error(f"dtype={dtype}, shape={shape}")
-        return len(shape)
-
-    def form_error(self, received):
-        """The ValueError that names the forms of input."""
-        ids = ", ".join(["batch", "time", *map(str, self.ids_shape)])
-        return ValueError(
-            "ELMo needs sentences of shape (batch,) or tokens of shape (batch, time), dtype string,"
-            f" or ids of shape ({ids}), dtype int32. Received: {received}. Write a model's input "
-            "as keras.Input((), dtype='string'), for example."
+    def check_range(self, ids):
+        """An error unless ids are in their range, as far as values can be looked at."""
+        limit = ops.convert_to_tensor(self.ids_limit, dtype=ids.dtype)
+        kernels.require(
+            ops.all(ops.logical_and(ids >= 0, ids < limit)),
+            f"{self.range_rule} Received ids outside of it: make them with the token encoder's "
+            "`text_layer()`.",
         )
+
+    @property
+    def range_rule(self):
+        """The sentence that says which ids there are."""
+        # Words and characters, in one row of ids, have limits of their own.
+        limits = dict.fromkeys(np.ravel(self.ids_limit).tolist())
+        return f"Ids must be in {' and '.join(f'[0, {limit})' for limit in limits)}."
 
     def _missing(self, member):
         return TypeError(f"A TokenEncoder must define `{member}`; {type(self).__name__} does not.")

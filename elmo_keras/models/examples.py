@@ -43,8 +43,8 @@ def read_inputs(x, task) -> list:
 
 
 def _read_ids(x, task):
-    shape = task.elmo.token_encoder.ids_shape
-    limit = getattr(task.elmo.token_encoder, "num_characters", np.inf)
+    encoder = task.elmo.token_encoder
+    shape = encoder.ids_shape
     rows = []
     for index, row in enumerate(x):
         row = np.asarray(row)
@@ -55,10 +55,10 @@ def _read_ids(x, task):
                 f"{index}: dtype={row.dtype}, shape={row.shape}."
             )
         # A compiled step on JAX could no longer look.
-        if row.size and not 0 <= row.min() <= row.max() < limit:
+        if not np.all((row >= 0) & (row < encoder.ids_limit)):
             raise ValueError(
-                f"Character ids must be in [0, {limit}). Received: {row.min()} to {row.max()} in "
-                f"sentence {index}. Make them with elmo_keras.text.CharacterIds."
+                f"{encoder.range_rule} Received: {row.min()} to {row.max()} in sentence {index}. "
+                "Make them with the token encoder's `text_layer()`."
             )
         is_token = row.any(axis=tuple(range(1, row.ndim)))
         length = int(is_token.sum())

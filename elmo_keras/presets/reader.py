@@ -1,70 +1,93 @@
 """Finds out what a source is, and reads it."""
 
-import os
 import pathlib
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
-from elmo_keras.checkpoints import hdf5
+from elmo_keras.checkpoints import hdf5, manylangs, softmax, tensorflow_checkpoint
+from elmo_keras.checkpoints.checkpoint import Checkpoint
 from elmo_keras.layers.elmo_layer import ElmoLayer
+from elmo_keras.layers.word_embedding import WordEmbedding
+from elmo_keras.presets import preset
+from elmo_keras.presets.recognition import Found, find_softmax, recognise
+from elmo_keras.presets.sources import local
 
-_EXPECTED = (
-    "`source` must be a directory with the options (JSON) and the weights (HDF5) of one bilm-tf or "
-    "AllenNLP model, the path of such weights with the options beside them, or a pair (options, "
-    "weights) of paths."
-)
+
+class Loaded(NamedTuple):
+    """A layer, and what its source was found to be.
+
+    Attributes:
+        layer: the ElmoLayer, built.
+        format: what its format is called.
+    """
+
+    layer: ElmoLayer
+    format: str
 
 
 def load_elmo_layer(source, cls=ElmoLayer, **options) -> ElmoLayer:
     """See `ElmoLayer.from_preset`."""
-    options_path, weights_path = find_files(source)
-    return hdf5.load_hdf5(options_path, weights_path, cls=cls, **options)
+    return load(source, cls=cls, **options).layer
 
 
-def find_files(source) -> tuple[pathlib.Path, pathlib.Path]:
-    """The paths of the options and of the weights that a source stands for.
+def load(
+    source, cls=ElmoLayer, sha256=None, vocabulary=None, token_embeddings=None, **options
+) -> Loaded:
+    """As `ElmoLayer.from_preset`, and says what the source was."""
+    with local(source, sha256) as paths:
+        found = recognise(paths)
+        if found.kind == "preset":
+            _refuse_words(vocabulary, token_embeddings)
+            layer = preset.load_preset(found.directory, cls=cls, **options)
+            return Loaded(layer, "preset of elmo_keras")
+        with _open(found, vocabulary, token_embeddings) as checkpoint:
+            if not isinstance(checkpoint.token_encoder, WordEmbedding):
+                _refuse_words(vocabulary, token_embeddings)
+            return Loaded(checkpoint.to_layer(cls=cls, **options), checkpoint.format)
+
+
+def load_softmax(source, sha256=None, vocabulary=None) -> softmax.Softmax:
+    """The softmax over words that a biLM was trained with, for those checkpoints that keep it.
+
+    These are bilm-tf's training checkpoints, presets that were converted from them, and the
+    `softmax_weights.hdf5` files beside AllenNLP's models.
 
     Args:
-        source: str, path, or a pair of them.
+        source: as in `ElmoLayer.from_preset`, or the path or address of such a file.
+        sha256: as there.
+        vocabulary: path of the file of words, one a line; `None` looks for it beside the weights.
 
     Returns:
-        `(options, weights)`.
+        A `Softmax` of `kernel (words, dim)`, `bias (words,)` and `vocabulary`, a list of str or
+        `None` if there is no file of words.
 
     Raises:
-        ValueError: if there is nothing, or more than one thing, that it could be.
+        ValueError: if the source holds no softmax, or is damaged.
     """
-    if isinstance(source, (list, tuple)):
-        if len(source) != 2:
-            raise ValueError(f"{_EXPECTED} Received: {len(source)} paths.")
-        paths = tuple(map(_existing, source))
-        return paths if paths[1].suffix != ".json" else paths[::-1]
-    if not isinstance(source, (str, os.PathLike)):
-        raise ValueError(f"{_EXPECTED} Received: {source!r} of type {type(source).__name__}.")
-    path = _existing(source)
-    directory = path if path.is_dir() else path.parent
-    # A directory may hold other HDF5 files, vectors for example: look inside.
-    weights = [path] if path.is_file() else _find(directory, "*.hdf5", "*.h5")
-    if len(weights) > 1:
-        weights = [candidate for candidate in weights if hdf5.is_weights(candidate)] or weights
-    options = _find(directory, "options.json") or _find(directory, "*options*.json")
-    return _only(options, "options", directory), _only(weights, "weights", directory)
+    with local(source, sha256) as paths:
+        weights, is_training, words = find_softmax(paths)
+        words = words if vocabulary is None else pathlib.Path(vocabulary)
+        return softmax.read(weights, is_training, words)
 
 
-def _existing(path):
-    path = pathlib.Path(path).expanduser()
-    if not path.exists():
-        raise ValueError(f"{_EXPECTED} Received: {str(path)!r}, which does not exist.")
-    return path
+def _open(found: Found, vocabulary, token_embeddings) -> AbstractContextManager[Checkpoint]:
+    words = found.vocabulary if vocabulary is None else pathlib.Path(vocabulary)
+    if found.kind == "hdf5":
+        return hdf5.open_hdf5(found.options, found.weights, words, token_embeddings)
+    if token_embeddings is not None:
+        raise ValueError(
+            "`token_embeddings` stand beside HDF5 weights. Received: a source of another format."
+        )
+    if found.kind == "training":
+        return tensorflow_checkpoint.open_training_checkpoint(found.options, found.weights, words)
+    if found.kind == "hub":
+        return tensorflow_checkpoint.open_hub_module(found.weights)
+    return manylangs.open_manylangs(found.directory)
 
 
-def _find(directory, *patterns):
-    return sorted(path for pattern in patterns for path in directory.glob(pattern))
-
-
-def _only(paths, what, directory):
-    if len(paths) == 1:
-        return paths[0]
-    found = ", ".join(path.name for path in paths) or "none"
-    content = ", ".join(sorted(path.name for path in directory.iterdir())[:20]) or "nothing"
-    raise ValueError(
-        f"{_EXPECTED} Received: {str(directory)!r} with {what}: {found} (it holds: {content}). "
-        "Name the two files as a pair (options, weights)."
-    )
+def _refuse_words(vocabulary, token_embeddings):
+    if vocabulary is not None or token_embeddings is not None:
+        raise ValueError(
+            "`vocabulary` and `token_embeddings` are for models that read words. Received: a "
+            "source of another kind."
+        )

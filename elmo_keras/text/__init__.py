@@ -1,5 +1,7 @@
 """Strings to integers. Nothing else in elmo_keras touches strings."""
 
 from elmo_keras.text.character_ids import CharacterIds as CharacterIds
+from elmo_keras.text.code_point_ids import CodePointIds as CodePointIds
 from elmo_keras.text.strings import pad as pad
 from elmo_keras.text.tokenizer import Tokenizer as Tokenizer
+from elmo_keras.text.word_ids import WordIds as WordIds

@@ -2,7 +2,7 @@ import keras
 
 from elmo_keras._optional import tensorflow as tf
 from elmo_keras.text import byte_alphabet as alphabet
-from elmo_keras.text.text_layer import TextLayer
+from elmo_keras.text.text_layer import TextLayer, at_least_one_step
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
@@ -53,9 +53,7 @@ class CharacterIds(TextLayer):
 
     def call(self, tokens):
         self.check_text(tokens, rank=2, form="tokens of shape (batch, time), dtype string")
-        # A batch of nothing but empty sentences still has one time step.
-        missing = tf.maximum(1 - tf.shape(tokens)[1], 0)
-        tokens = tf.pad(tokens, [[0, 0], [0, missing]], constant_values="")  # (batch, time)
+        tokens = at_least_one_step(tokens)
         is_token = tf.not_equal(tokens, "")
         if self.boundaries:
             tokens, is_token = self._with_boundaries(tokens, is_token)

@@ -1,6 +1,13 @@
 import keras
 
+from elmo_keras._optional import tensorflow as tf
 from elmo_keras.text.strings import string_tensor
+
+
+def at_least_one_step(tokens):
+    """A matrix of tokens, with a step of padding if it has none: of empty sentences alone."""
+    missing = tf.maximum(1 - tf.shape(tokens)[1], 0)
+    return tf.pad(tokens, [[0, 0], [0, missing]], constant_values="")
 
 
 class TextLayer(keras.layers.Layer):

@@ -2,7 +2,7 @@ import keras
 
 from elmo_keras._optional import tensorflow as tf
 from elmo_keras._optional import tensorflow_text as tf_text
-from elmo_keras.text.text_layer import TextLayer
+from elmo_keras.text.text_layer import TextLayer, at_least_one_step
 
 # One token of the default tokenizer, alternatives in order of precedence. Each group is put
 # between spaces; what no group takes (white space, control characters) is dropped.
@@ -82,9 +82,7 @@ class Tokenizer(TextLayer):
     def call(self, sentences):
         self.check_text(sentences, rank=1, form="sentences of shape (batch,), dtype string")
         tokens = self._split(sentences)[:, : self.max_tokens]
-        tokens = tokens.to_tensor(default_value="")  # (batch, time)
-        missing = tf.maximum(1 - tf.shape(tokens)[1], 0)
-        return tf.pad(tokens, [[0, 0], [0, missing]], constant_values="")
+        return at_least_one_step(tokens.to_tensor(default_value=""))  # (batch, time)
 
     def _split(self, sentences):
         if self.lowercase:

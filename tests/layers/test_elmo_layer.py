@@ -6,7 +6,6 @@ import pytest
 
 import elmo_keras
 from elmo_keras import layers
-from elmo_keras.checkpoints import hdf5, loader
 from tests import toys
 from tests.check_layer import check_padding
 from tests.oracle import bilm
@@ -279,15 +278,12 @@ ODD_TOKENS = [
 
 @needs_strings
 @pytest.mark.parametrize("token", ODD_TOKENS, ids=lambda token: ascii(token[:8]))
-def test_odd_tokens_have_the_vectors_of_the_oracle(token):
+def test_odd_tokens_have_the_vectors_of_the_oracle(token, tmp_path):
     """Documented and finite; a lone surrogate is U+FFFD."""
     opts = toys.options()
     arrays = toys.datasets(opts)
-    elmo = layers.ElmoLayer(
-        toys.char_cnn(num_highways=2), toys.bilstm(), output="all", keep_boundaries=True
-    )
-    elmo.build((None, None))
-    loader.load(hdf5.table(elmo), arrays, "memory")
+    toys.write_checkpoint(tmp_path, opts, arrays)
+    elmo = layers.ElmoLayer.from_preset(tmp_path, output="all", keep_boundaries=True)
     tokens = [token] if token else []
     true = bilm([token.replace("\udc80", "\ufffd") for token in tokens], opts, arrays)
     got = np.moveaxis(to_numpy(elmo([tokens, ["a", "b"]]))[0, : len(true[0])], 1, 0)

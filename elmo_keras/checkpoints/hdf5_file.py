@@ -1,0 +1,98 @@
+"""HDF5 files of strangers: only plain arrays that stand in the file itself."""
+
+import contextlib
+import math
+import pathlib
+from collections.abc import Iterator
+
+import h5py
+
+from elmo_keras.checkpoints import loader
+from elmo_keras.checkpoints.loader import Dataset
+
+MAX_ITEMS, MAX_DEPTH = 10_000, 20
+# Real weights hardly compress; an array that claims to is a claim on memory, not weights.
+MAX_EXPANSION = 100
+
+# What h5py raises where a file is damaged, by experience.
+ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, AttributeError)
+
+
+@contextlib.contextmanager
+def open_datasets(path: pathlib.Path) -> Iterator[dict[str, Dataset]]:
+    """The arrays of an HDF5 file by their full names, readable inside of the context.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: if it is no HDF5 file or is damaged; if it holds links to other files or
+            names, arrays whose numbers stand in other files, or arrays far larger than the file.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(h5py.File(path, "r"))
+            datasets = {name: _dataset(item, name, path) for name, item in _items(file, path)}
+        except _Refused as refusal:
+            raise ValueError(str(refusal)) from None
+        except ERRORS as error:
+            raise ValueError(
+                f"{path} must be an HDF5 file of weights. Received: {error}. The file is damaged "
+                "or cut short: fetch it again."
+            ) from error
+        yield datasets
+
+
+class _Refused(Exception):
+    """A file that could be read, and must not be."""
+
+
+def _items(file, path):
+    """`(name, dataset)` of all arrays; groups one after the other, however they are linked."""
+    groups = [("", file)]
+    number = 0
+    while groups:
+        prefix, group = groups.pop()
+        for key in group:
+            number += 1
+            name = prefix + key
+            if number > MAX_ITEMS or name.count("/") > MAX_DEPTH:
+                raise _Refused(
+                    f"{path} must hold the weights of one model. Received: more than {MAX_ITEMS} "
+                    f"arrays or {MAX_DEPTH} levels of groups. Check which file it is."
+                )
+            link = group.get(key, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                target = f"{getattr(link, 'filename', path.name)}:{link.path}"
+                raise _Refused(
+                    f"{path} must hold its arrays itself. Received: {name}, a link to {target}. "
+                    "Weights have no links: get the file from where it was published."
+                )
+            item = group[key]
+            if isinstance(item, h5py.Group):
+                groups.append((f"{name}/", item))
+            elif isinstance(item, h5py.Dataset):
+                yield name, item
+
+
+def _dataset(item, name, path):
+    if item.external or item.is_virtual:
+        raise _Refused(
+            f"{path} must hold its arrays itself. Received: {name}, whose numbers stand in other "
+            "files. Get the file from where it was published."
+        )
+    size = math.prod(item.shape or ()) * item.dtype.itemsize
+    stored = item.id.get_storage_size()
+    if size > MAX_EXPANSION * stored + 2**20:
+        raise _Refused(
+            f"{path} must hold what it says. Received: {name} of shape {item.shape}, {size} bytes, "
+            f"in {stored} bytes of the file. It is damaged, or no weights."
+        )
+    return Dataset(item.shape or (), item.dtype, lambda: _read(item))
+
+
+def _read(item):
+    array = loader.empty(item.shape)
+    if array.size:
+        item.read_direct(array)
+    return array

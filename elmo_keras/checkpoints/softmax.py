@@ -1,0 +1,89 @@
+"""The softmax over words that a biLM was trained with, in the files that keep it."""
+
+import pathlib
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from elmo_keras.checkpoints import loader, tensorflow_checkpoint, vocabulary_file
+from elmo_keras.checkpoints.hdf5_file import open_datasets
+from elmo_keras.checkpoints.tensorflow_checkpoint import SOFTMAX
+
+FILE, VOCABULARY = "softmax_weights.hdf5", "vocabulary.txt"
+
+
+class Softmax(NamedTuple):
+    """A softmax over words; both directions of a biLM share it.
+
+    Attributes:
+        kernel: `(words, dim)` float32: a word's row times a hidden state is its logit.
+        bias: `(words,)` float32.
+        vocabulary: the words in the order of the rows, or `None`.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    vocabulary: list[str] | None = None
+
+
+def read_hdf5(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
+    """`(kernel, bias)` of a file as AllenNLP publishes them: `softmax/W` and `softmax/b`.
+
+    Raises:
+        ValueError: if the file is damaged, or holds something else.
+    """
+    with open_datasets(path) as datasets:
+        shapes = [datasets[name].shape if name in datasets else None for name in SOFTMAX]
+        kernel, bias = shapes
+        if not kernel or len(kernel) != 2 or bias != kernel[:1]:
+            raise ValueError(
+                f"{path} must hold softmax/W of shape (words, dim) and softmax/b of shape "
+                f"(words,). Received: shapes {kernel} and {bias}. Check which file it is."
+            )
+        return tuple(loader.read(datasets[name], name, str(path)) for name in SOFTMAX)
+
+
+def save(softmax: Softmax, directory: pathlib.Path) -> None:
+    """Writes a softmax as AllenNLP publishes them, and its words, one a line."""
+    with h5py.File(directory / FILE, "w") as file:
+        for name, array in zip(SOFTMAX, softmax):
+            file.create_dataset(name, data=array)
+    if softmax.vocabulary is not None:
+        text = "".join(f"{word}\n" for word in softmax.vocabulary)
+        (directory / VOCABULARY).write_text(text, encoding="utf-8", newline="\n")
+
+
+def read(
+    weights: pathlib.Path, is_training_checkpoint: bool, vocabulary: pathlib.Path | None = None
+) -> Softmax:
+    """A softmax with its words.
+
+    Args:
+        weights: path of an HDF5 file, or of a training checkpoint without `.index`.
+        is_training_checkpoint: which of them it is.
+        vocabulary: path of the file of words, or `None`.
+
+    Raises:
+        ValueError: if a file is damaged, if there is no softmax, or if the words are not as many
+            as its rows.
+    """
+    if is_training_checkpoint:
+        arrays = tensorflow_checkpoint.read_training_softmax(weights)
+        if arrays is None:
+            raise ValueError(
+                f"{weights} must hold the softmax that the model was trained with. Received: a "
+                "checkpoint without softmax/b. Only bilm-tf's training checkpoints hold it."
+            )
+    else:
+        arrays = read_hdf5(weights)
+    kernel, bias = arrays
+    words = None if vocabulary is None else vocabulary_file.read(vocabulary)
+    if bias.shape != kernel.shape[:1] or (words is not None and len(words) != len(kernel)):
+        raise ValueError(
+            f"The softmax in {weights} must have a row and a bias for each word. Received: kernel "
+            f"{kernel.shape}, bias {bias.shape}"
+            + (f" and {len(words)} words in {vocabulary}" if words is not None else "")
+            + ". Pass the vocabulary that the model was trained with."
+        )
+    return Softmax(kernel, bias, words)

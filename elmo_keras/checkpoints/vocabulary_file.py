@@ -1,0 +1,43 @@
+"""Files with a word a line, in the order of their ids."""
+
+import gzip
+import pathlib
+import zlib
+
+# bilm-tf's trainer skips this line, and so do ids.
+_SKIPPED = "!!!MAXTERMID"
+MAX_BYTES = 2**30
+
+
+def read(path: pathlib.Path) -> list[str]:
+    """The words of a vocabulary file, plain or gzip, in the order of their ids.
+
+    Lines end at a line feed alone: other characters that Unicode counts as line ends stand in
+    words. An empty last line is none.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ValueError: if it is no text, damaged, or not of a vocabulary's size.
+    """
+    path = pathlib.Path(path)
+    try:
+        with open(path, "rb") as file:
+            is_gzip = file.read(2) == b"\x1f\x8b"
+        with (gzip.open if is_gzip else open)(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES // 2**20} MiB of text")
+        text = content.decode("utf-8")
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(
+            f"{path} must be a vocabulary: UTF-8 text, a word a line. Received: {error}. Fetch it "
+            "again."
+        ) from error
+    lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    if lines and not lines[-1]:
+        lines.pop()
+    return [line for line in lines if line != _SKIPPED]

@@ -1,0 +1,81 @@
+"""The methods of `ElmoLayer` that read and write checkpoints."""
+
+
+class PresetMethods:
+    """`from_preset` and `save_to_preset`, by KerasHub's names.
+
+    Layers stand left of presets in the order of imports. These two conveniences reach right, each
+    inside of the function that needs it.
+    """
+
+    @classmethod
+    def from_preset(cls, source, **options):
+        """An ElmoLayer with the weights of a checkpoint, whatever form it is in.
+
+        What `source` may be:
+
+        - a directory, recognised by what is in it: a preset of this package; `options.json` and
+          HDF5 weights of bilm-tf or AllenNLP; a bilm-tf training checkpoint; ELMoForManyLangs; a
+          TF-Hub module
+        - a zip or tar archive of such a directory, with or without an enclosing folder
+        - a file of HDF5 weights with the options beside it, or a pair `(options, weights)`
+        - an http(s) address of an archive or of HDF5 weights, or a pair of addresses: fetched once
+          and kept
+        - the name of a model that AllenNLP published: `"small"`, `"medium"`, `"original"`,
+          `"original_5.5b"`, `"portuguese"`, `"pubmed"`: the same
+
+        ELMoForManyLangs needs torch to be read, TensorFlow 1 and TF-Hub need TensorFlow;
+        `elmo-keras convert` makes a preset of them, which needs neither.
+
+        Args:
+            source: str, path or pair, as above.
+            **options: arguments of `ElmoLayer` that the checkpoint does not decide: `output`,
+                `dropout`, `state`, `trainable`, `dtype` and so on; and of the checkpoint:
+                - `sha256`: the expected checksum of what an address gives, of two addresses a pair.
+                - `vocabulary`: path of the file of words, one a line, of a model that reads words;
+                  else it is looked for beside the weights.
+                - `token_embeddings`: path of an HDF5 file with the vectors of that vocabulary's
+                  words (bilm-tf's `dump_token_embeddings`), to stand in for the characters.
+
+        Returns:
+            An ElmoLayer, built.
+
+        Raises:
+            ValueError: if files are missing, cut short, hostile, or do not fit each other.
+            ImportError: if the format needs a package that is not installed.
+            OSError: if an address cannot be reached.
+
+        Example:
+
+        ```python
+        elmo = elmo_keras.ElmoLayer.from_preset("elmo_original/", trainable=False)
+        ```
+        """
+        from elmo_keras import presets
+
+        return presets.load_elmo_layer(source, cls=cls, **options)
+
+    def save_to_preset(self, directory, dtype="float32"):
+        """Writes the layer into a directory that `from_preset` reads on every backend.
+
+        It holds what the layer is made of, mixes and a warm state among it, and needs no other
+        package to be read.
+
+        Args:
+            directory: where `config.json`, `model.weights.h5` and `metadata.json` go; made if
+                absent.
+            dtype: str. `"float32"`, the default, or `"float16"`, half the size, rounded.
+
+        Raises:
+            ValueError: if the layer is not built, or quantized.
+
+        Example:
+
+        ```python
+        elmo.save_to_preset("elmo_mine/")
+        elmo = elmo_keras.ElmoLayer.from_preset("elmo_mine/")
+        ```
+        """
+        from elmo_keras import presets
+
+        presets.save_preset(self, directory, dtype)

@@ -1,0 +1,132 @@
+import keras
+import numpy as np
+
+from elmo_keras.layers.token_encoder import TokenEncoder
+from elmo_keras.text.vocabulary import Vocabulary
+from elmo_keras.text.word_ids import WordIds
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class WordEmbedding(TokenEncoder):
+    """Token vectors out of a table, one row a word: the front end of biLMs that read words.
+
+    Also what stands in place of a character CNN whose vectors have been computed for a fixed
+    vocabulary (bilm-tf's `dump_token_embeddings`).
+
+    Args:
+        num_words: int. Words in the table.
+        dim: int. Size of a word's vector.
+        vocabulary: list of str, or one str with a word a line: the words in the order of the
+            table's rows. `None`, the default, is for models that are only given ids; the first
+            three rows are then those of `begin`, `end` and `unknown`, as bilm-tf has them.
+        begin: str. The word that begins a sentence. Defaults to `"<S>"`.
+        end: str. The word that ends a sentence. Defaults to `"</S>"`.
+        unknown: str. The word that stands for those not in the vocabulary. Defaults to `"<UNK>"`.
+        **kwargs: Layer keyword arguments, like `name` and `dtype`.
+
+    Input shape:
+        `(batch, time)` int: a word's row plus one, 0 as padding, as `elmo_keras.text.WordIds`
+        makes them.
+
+    Output shape:
+        `(batch, time, dim)` float.
+
+    Raises:
+        ValueError: if the vocabulary has another number of words, or lacks `begin`, `end` or
+            `unknown`: without them bilm-tf would silently cut sentences or take a wrong word.
+
+    Example:
+
+    >>> import elmo_keras
+    >>> words = ["<S>", "</S>", "<UNK>", "the", "cat"]
+    >>> encoder = elmo_keras.layers.WordEmbedding(5, 6, vocabulary=words)
+    >>> elmo = elmo_keras.ElmoLayer(
+    ...     encoder, elmo_keras.layers.BiLSTMStack(units=16, projection_dim=6)
+    ... )
+    >>> elmo([["the", "cat"]]).shape
+    TensorShape([1, 2, 12])
+
+    References:
+        - bilm-tf, `bilm/model.py`, `_build_word_embeddings`; `bilm/data.py`, TokenBatcher
+    """
+
+    def __init__(
+        self,
+        num_words,
+        dim,
+        vocabulary=None,
+        begin="<S>",
+        end="</S>",
+        unknown="<UNK>",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_words = num_words
+        self.dim = dim
+        self.begin, self.end, self.unknown = begin, end, unknown
+        if vocabulary is None:
+            marks = [begin, end, unknown]
+            self._vocabulary = Vocabulary(marks + [""] * (num_words - len(marks)))
+            self._has_vocabulary = False
+        else:
+            self._vocabulary = Vocabulary(vocabulary)
+            self._has_vocabulary = True
+        missing = [mark for mark in (begin, end, unknown) if mark not in self._vocabulary]
+        if len(self._vocabulary) != num_words or missing:
+            raise ValueError(
+                f"`vocabulary` must hold {num_words} words, {begin!r}, {end!r} and {unknown!r} "
+                f"among them. Received: {len(self._vocabulary)} words"
+                f"{' without ' + ', '.join(missing) if missing else ''}. It must be the file that "
+                "the model was trained with."
+            )
+
+    @property
+    def vocabulary(self):
+        """The words in the order of the table's rows, list of str, or `None`."""
+        return self._vocabulary.tokens if self._has_vocabulary else None
+
+    @property
+    def ids_shape(self):
+        return ()
+
+    @property
+    def ids_limit(self):
+        return self.num_words + 1
+
+    @property
+    def output_dim(self):
+        return self.dim
+
+    def boundary_ids(self):
+        numbers = (self._vocabulary.number_of(mark) for mark in (self.begin, self.end))
+        return tuple(np.array(number + 1, dtype="int32") for number in numbers)
+
+    def text_layer(self):
+        if not self._has_vocabulary:
+            return None
+        return WordIds(self._vocabulary.text, unknown=self.unknown, name="word_ids")
+
+    def build(self, input_shape):
+        self.embedding = keras.layers.Embedding(
+            self.num_words + 1, self.dim, dtype=self.dtype_policy, name="embedding"
+        )
+        self.build_part(self.embedding, input_shape)
+        self.keep_frozen()
+
+    def call(self, ids):
+        self.check_range(ids)
+        return self.embedding(ids)  # (batch, time, dim)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "num_words": self.num_words,
+                "dim": self.dim,
+                "vocabulary": self._vocabulary.text if self._has_vocabulary else None,
+                "begin": self.begin,
+                "end": self.end,
+                "unknown": self.unknown,
+            }
+        )
+        return config

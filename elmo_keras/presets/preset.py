@@ -1,0 +1,167 @@
+"""Our own format: a layer's config, and its weights by the paths of its parts."""
+
+import datetime
+import json
+import pathlib
+from collections.abc import Mapping
+
+import h5py
+import keras
+import numpy as np
+
+from elmo_keras.checkpoints import json_file, loader
+from elmo_keras.checkpoints.hdf5_file import open_datasets
+from elmo_keras.layers.composite import given_weights, named_weights
+from elmo_keras.layers.elmo_layer import ElmoLayer
+
+CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+DTYPES = ("float32", "float16")
+
+
+def save_preset(layer: ElmoLayer, directory, dtype: str = "float32") -> None:
+    """See `ElmoLayer.save_to_preset`."""
+    if dtype not in DTYPES:
+        raise ValueError(f"`dtype` must be one of {DTYPES}. Received: dtype={dtype!r}")
+    if not layer.built:
+        raise ValueError(
+            "The layer must have weights to be saved. Received: a layer that is not built. Call it "
+            "on a batch first."
+        )
+    if any(part.dtype_policy.quantization_mode for part in layer._flatten_layers()):
+        raise ValueError(
+            "A preset holds floats. Received: quantized weights. Save the model as .keras, or the "
+            "layer before it is quantized."
+        )
+    arrays = {
+        path: keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
+        for path, weight in _weights(layer).items()
+    }
+    if dtype == "float16":
+        _check_range(arrays)
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    config = keras.saving.serialize_keras_object(layer)
+    config.pop("build_config", None)
+    metadata = {
+        "keras_version": keras.__version__,
+        "parameter_count": sum(array.size for array in arrays.values()),
+        "date_saved": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    # Written aside and then renamed: a full disk leaves the files that were there before.
+    partial = directory / f".{WEIGHTS}.partial"
+    try:
+        with h5py.File(partial, "w") as file:
+            for path, array in arrays.items():
+                file.create_dataset(path, data=array.astype(dtype))
+        _write_json(directory / CONFIG, config)
+        _write_json(directory / METADATA, metadata)
+        partial.replace(directory / WEIGHTS)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_preset(directory: pathlib.Path, cls=ElmoLayer, **options) -> ElmoLayer:
+    """The layer in a directory that `save_preset` wrote.
+
+    Args:
+        directory: with `config.json` and `model.weights.h5`.
+        cls: the class to build.
+        **options: arguments of the class that replace the saved ones.
+
+    Raises:
+        ValueError: if a file is damaged, or if they do not fit each other.
+    """
+    path = directory / CONFIG
+    config = json_file.load(path, "a preset")
+    if not is_config(config):
+        raise json_file.Reader(str(path), "the config.json of a preset").error(
+            "registered_name", "that of an ElmoLayer", config
+        )
+    weights_path = directory / WEIGHTS
+    if not weights_path.is_file():
+        raise ValueError(f"{directory} must hold a preset. Received: no {WEIGHTS} in it.")
+    with open_datasets(weights_path) as datasets:
+        try:
+            layer = cls.from_config({**config["config"], **options})
+        # What a config holds decides which code fails, and how.
+        except Exception as error:
+            if isinstance(error, MemoryError | KeyboardInterrupt):
+                raise
+            raise ValueError(
+                f"{path} must be the config of an ElmoLayer, and the arguments {sorted(options)} "
+                f"must be its own. Received: {type(error).__name__}: {error}"
+            ) from error
+        _fill(layer, datasets, str(weights_path))
+    return layer
+
+
+def is_config(content) -> bool:
+    """Whether parsed JSON is the config of a preset."""
+    return (
+        isinstance(content, dict)
+        and content.get("registered_name") == "elmo_keras>ElmoLayer"
+        and isinstance(content.get("config"), dict)
+    )
+
+
+def _fill(layer: ElmoLayer, datasets: Mapping[str, loader.Dataset], source: str) -> None:
+    """Builds a layer with the weights of a file, and checks that it has taken all of them."""
+    used = set()
+
+    def find(path, shape, dtype=None):
+        used.add(path)
+        if path not in datasets:
+            raise _unfit(source, f"missing: {path}")
+        dataset = datasets[path]
+        if tuple(dataset.shape) != tuple(shape):
+            raise _unfit(source, f"wrong shape: {path} must be {shape}, is {dataset.shape}")
+        if dataset.dtype.kind != "f":
+            raise _unfit(source, f"wrong type: {path} must hold floats, holds {dataset.dtype}")
+        return loader.value(loader.read(dataset, path, source), dtype)
+
+    with given_weights(find):
+        layer.build((None, None, *layer.token_encoder.ids_shape))
+    # A mix or a state that the caller has asked for anew begins anew.
+    for path, weight in _own_weights(layer).items():
+        if path in datasets and tuple(datasets[path].shape) == tuple(weight.shape):
+            weight.assign(loader.read(datasets[path], path, source))
+    own = ("scalar_mix_", "lstm_states/")
+    left = [path for path in datasets if path not in used and not path.startswith(own)]
+    if left:
+        raise _unfit(source, f"not used: {', '.join(left[:20])}")
+
+
+def _unfit(source, received):
+    return ValueError(
+        f"The weights in {source} must be those that its {CONFIG} describes. Received: {received}. "
+        "Fetch or save the preset again."
+    )
+
+
+def _weights(layer):
+    weights = named_weights(layer.token_encoder, "token_encoder")
+    weights |= named_weights(layer.bilstm, "bilstm")
+    return weights | _own_weights(layer)
+
+
+def _own_weights(layer):
+    """The weights of the mixes and of the states, by path."""
+    return {
+        f"{part.name}/{weight.name}": weight
+        for part in (*layer.scalar_mixes, layer.lstm_states)
+        for weight in part.weights
+    }
+
+
+def _check_range(arrays):
+    largest = max((float(np.abs(a).max()) for a in arrays.values() if a.size), default=0.0)
+    if largest > np.finfo("float16").max:
+        raise ValueError(
+            "Weights must be below 65504 to be saved in float16. "
+            f"Received: a weight of {largest:g}. Save them in float32."
+        )
+
+
+def _write_json(path, content):
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", newline="\n")
