@@ -38,7 +38,15 @@ def open_hdf5(
         ValueError: if a file is damaged, or if they do not fit each other.
     """
     options = Options.read(pathlib.Path(options_path))
-    words = None if vocabulary is None else vocabulary_file.read(vocabulary)
+    if token_embeddings is not None and vocabulary is None:
+        raise ValueError(
+            "`token_embeddings` belong to the words of a vocabulary. Received: them without "
+            "`vocabulary`. Name the file, a word a line, that they were computed for."
+        )
+    options.reads_words |= token_embeddings is not None
+    words = None
+    if options.reads_words and vocabulary is not None:
+        words = vocabulary_file.read(vocabulary)
     with contextlib.ExitStack() as stack:
         datasets = stack.enter_context(open_datasets(pathlib.Path(weights_path)))
         source = str(weights_path)
@@ -49,7 +57,6 @@ def open_hdf5(
                 for name, dataset in datasets.items()
             }
         if token_embeddings is not None:
-            options.reads_words = True
             datasets = {n: d for n, d in datasets.items() if n.startswith("RNN_")}
             datasets |= stack.enter_context(open_datasets(pathlib.Path(token_embeddings)))
             source = f"{source} and {token_embeddings}"

@@ -44,6 +44,15 @@ def read_hdf5(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
         return tuple(loader.read(datasets[name], name, str(path)) for name in SOFTMAX)
 
 
+def is_softmax(path: pathlib.Path) -> bool:
+    """Whether a file holds a softmax as AllenNLP publishes them, judged by its content."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "softmax" in file
+    except OSError:
+        return False
+
+
 def save(softmax: Softmax, directory: pathlib.Path) -> None:
     """Writes a softmax as AllenNLP publishes them, and its words, one a line."""
     with h5py.File(directory / FILE, "w") as file:
@@ -56,8 +65,8 @@ def save(softmax: Softmax, directory: pathlib.Path) -> None:
 
 def read(
     weights: pathlib.Path, is_training_checkpoint: bool, vocabulary: pathlib.Path | None = None
-) -> Softmax:
-    """A softmax with its words.
+) -> Softmax | None:
+    """A softmax with its words, or `None` if the checkpoint has none.
 
     Args:
         weights: path of an HDF5 file, or of a training checkpoint without `.index`.
@@ -65,18 +74,12 @@ def read(
         vocabulary: path of the file of words, or `None`.
 
     Raises:
-        ValueError: if a file is damaged, if there is no softmax, or if the words are not as many
-            as its rows.
+        ValueError: if a file is damaged, or if the words are not as many as the softmax' rows.
     """
-    if is_training_checkpoint:
-        arrays = tensorflow_checkpoint.read_training_softmax(weights)
-        if arrays is None:
-            raise ValueError(
-                f"{weights} must hold the softmax that the model was trained with. Received: a "
-                "checkpoint without softmax/b. Only bilm-tf's training checkpoints hold it."
-            )
-    else:
-        arrays = read_hdf5(weights)
+    reader = tensorflow_checkpoint.read_training_softmax if is_training_checkpoint else read_hdf5
+    arrays = reader(weights)
+    if arrays is None:
+        return None
     kernel, bias = arrays
     words = None if vocabulary is None else vocabulary_file.read(vocabulary)
     if bias.shape != kernel.shape[:1] or (words is not None and len(words) != len(kernel)):

@@ -56,7 +56,9 @@ def open_training_checkpoint(
         ValueError: if a file is damaged, or if they do not fit each other.
     """
     options = Options.read(options_path)
-    words = None if vocabulary is None else vocabulary_file.read(vocabulary)
+    words = None
+    if options.reads_words and vocabulary is not None:
+        words = vocabulary_file.read(vocabulary)
     datasets = _training_datasets(prefix)
     source = str(prefix)
     if any(name.startswith("rnn/") for name in datasets):

@@ -52,13 +52,19 @@ class Composite(keras.layers.Layer):
     rebuilt with the variables that its file holds.
     """
 
-    def build_part(self, part, input_shape):
-        """Builds a sub-layer, with given weights inside of `given_weights`."""
+    def build_part(self, part, input_shape, name=None):
+        """Builds a sub-layer, with given weights inside of `given_weights`.
+
+        Args:
+            part: the sub-layer.
+            input_shape: what it is built for.
+            name: str. Its name in paths, if that is not the layer's own.
+        """
         if _given.get() is None:
             part.build(input_shape)
             return
         find, path = _given.get()
-        path = (*path, part.name)
+        path = (*path, name or part.name)
         own = {}
         for name in _WEIGHTS:
             initializer = f"{name}_initializer"

@@ -181,9 +181,11 @@ class ElmoLayer(PresetMethods, TextInputs):
 
     def build(self, input_shape):
         if not self.token_encoder.built:
-            self.build_part(self.token_encoder, (None, None, *self.token_encoder.ids_shape))
+            ids_shape = (None, None, *self.token_encoder.ids_shape)
+            self.build_part(self.token_encoder, ids_shape, name="token_encoder")
         if not self.bilstm.built:
-            self.build_part(self.bilstm, (None, None, self.token_encoder.output_dim))
+            shape = (None, None, self.token_encoder.output_dim)
+            self.build_part(self.bilstm, shape, name="bilstm")
         for mix in self.scalar_mixes:
             mix.build([(None, None, self.output_dim)] * self.num_layers)
         self.lstm_states.build()

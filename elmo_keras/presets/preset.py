@@ -155,7 +155,7 @@ def _own_weights(layer):
 
 def _check_range(arrays):
     largest = max((float(np.abs(a).max()) for a in arrays.values() if a.size), default=0.0)
-    if largest > np.finfo("float16").max:
+    if largest > float(np.finfo("float16").max):
         raise ValueError(
             "Weights must be below 65504 to be saved in float16. "
             f"Received: a weight of {largest:g}. Save them in float32."

@@ -4,8 +4,10 @@ import pathlib
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from elmo_keras.checkpoints import hdf5, manylangs, softmax, tensorflow_checkpoint
+from elmo_keras.checkpoints import hdf5, manylangs, tensorflow_checkpoint
 from elmo_keras.checkpoints.checkpoint import Checkpoint
+from elmo_keras.checkpoints.softmax import Softmax
+from elmo_keras.checkpoints.softmax import read as read_softmax
 from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.layers.word_embedding import WordEmbedding
 from elmo_keras.presets import preset
@@ -19,10 +21,15 @@ class Loaded(NamedTuple):
     Attributes:
         layer: the ElmoLayer, built.
         format: what its format is called.
+        has_mix: whether the weights of its mix come from the source.
+        softmax: the softmax over words that it was trained with, where the source keeps it and it
+            was asked for; else `None`.
     """
 
     layer: ElmoLayer
     format: str
+    has_mix: bool
+    softmax: Softmax | None = None
 
 
 def load_elmo_layer(source, cls=ElmoLayer, **options) -> ElmoLayer:
@@ -31,22 +38,34 @@ def load_elmo_layer(source, cls=ElmoLayer, **options) -> ElmoLayer:
 
 
 def load(
-    source, cls=ElmoLayer, sha256=None, vocabulary=None, token_embeddings=None, **options
+    source,
+    cls=ElmoLayer,
+    sha256=None,
+    vocabulary=None,
+    token_embeddings=None,
+    with_softmax=False,
+    **options,
 ) -> Loaded:
-    """As `ElmoLayer.from_preset`, and says what the source was."""
+    """As `ElmoLayer.from_preset`, and says what the source was.
+
+    Args:
+        with_softmax: whether to read the softmax too, where there is one.
+    """
     with local(source, sha256) as paths:
         found = recognise(paths)
+        softmax = _read_softmax(paths, vocabulary) if with_softmax else None
         if found.kind == "preset":
             _refuse_words(vocabulary, token_embeddings)
             layer = preset.load_preset(found.directory, cls=cls, **options)
-            return Loaded(layer, "preset of elmo_keras")
+            return Loaded(layer, "preset of elmo_keras", bool(layer.scalar_mixes), softmax)
         with _open(found, vocabulary, token_embeddings) as checkpoint:
-            if not isinstance(checkpoint.token_encoder, WordEmbedding):
+            if not isinstance(checkpoint.token_encoder, WordEmbedding) and not softmax:
                 _refuse_words(vocabulary, token_embeddings)
-            return Loaded(checkpoint.to_layer(cls=cls, **options), checkpoint.format)
+            layer = checkpoint.to_layer(cls=cls, **options)
+            return Loaded(layer, checkpoint.format, checkpoint.mix is not None, softmax)
 
 
-def load_softmax(source, sha256=None, vocabulary=None) -> softmax.Softmax:
+def load_softmax(source, sha256=None, vocabulary=None) -> Softmax:
     """The softmax over words that a biLM was trained with, for those checkpoints that keep it.
 
     These are bilm-tf's training checkpoints, presets that were converted from them, and the
@@ -65,9 +84,26 @@ def load_softmax(source, sha256=None, vocabulary=None) -> softmax.Softmax:
         ValueError: if the source holds no softmax, or is damaged.
     """
     with local(source, sha256) as paths:
-        weights, is_training, words = find_softmax(paths)
-        words = words if vocabulary is None else pathlib.Path(vocabulary)
-        return softmax.read(weights, is_training, words)
+        softmax = _read_softmax(paths, vocabulary)
+    if softmax is None:
+        raise ValueError(
+            "The source must hold the softmax that the model was trained with. Received: "
+            f"{str(source)!r}, which holds none. Training checkpoints of bilm-tf do, and the "
+            "softmax_weights.hdf5 of AllenNLP."
+        )
+    return softmax
+
+
+def _read_softmax(paths, vocabulary):
+    place = find_softmax(paths)
+    if place is None:
+        return None
+    weights, is_training_checkpoint, words = place
+    return read_softmax(
+        weights,
+        is_training_checkpoint,
+        words if vocabulary is None else pathlib.Path(vocabulary),
+    )
 
 
 def _open(found: Found, vocabulary, token_embeddings) -> AbstractContextManager[Checkpoint]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from elmo_keras.checkpoints import hdf5, json_file, manylangs
+from elmo_keras.checkpoints import hdf5, json_file, manylangs, softmax
 from elmo_keras.presets import preset
 from elmo_keras.presets.sources import EXPECTED
 
@@ -48,9 +48,7 @@ def recognise(paths: Sequence[pathlib.Path]) -> Found:
     directory = _Directory(path)
     found = directory.model()
     if found is None:
-        # Archives often have one folder around all.
-        inner = [child for child in sorted(path.iterdir()) if child.is_dir()]
-        found = _Directory(inner[0]).model() if len(inner) == 1 else None
+        found = next((_Directory(inner).model() for inner in _inner(path)), None)
     if found is None:
         raise directory.error("no model")
     return found
@@ -58,29 +56,35 @@ def recognise(paths: Sequence[pathlib.Path]) -> Found:
 
 def find_softmax(
     paths: Sequence[pathlib.Path],
-) -> tuple[pathlib.Path, bool, pathlib.Path | None]:
+) -> tuple[pathlib.Path, bool, pathlib.Path | None] | None:
     """`(weights, whether they are a training checkpoint, vocabulary or None)` of a softmax.
 
-    Args:
-        paths: one directory, or one file.
+    `None` if the files hold none. A training checkpoint may still turn out to be without.
 
-    Raises:
-        ValueError: if there is none.
+    Args:
+        paths: one directory, or files of it.
     """
     path = paths[-1]
-    directory = _Directory(path if path.is_dir() else path.parent)
-    if path.is_dir():
-        found = directory.softmax()
-        inner = [child for child in sorted(path.iterdir()) if child.is_dir()]
-        if found is None and len(inner) == 1:
-            directory = _Directory(inner[0])
-            found = directory.softmax()
-        if found is None:
-            raise directory.error("no softmax", "Only training checkpoints keep it.")
-    else:
+    if not path.is_dir():
+        directory = _Directory(path.parent)
         prefix = path.with_suffix("") if path.suffix == ".index" else path
-        found = (prefix, True) if directory.has_index(prefix) else (path, False)
-    return *found, directory.vocabulary()
+        if directory.has_index(prefix):
+            return prefix, True, directory.vocabulary()
+        return (path, False, directory.vocabulary()) if softmax.is_softmax(path) else None
+    for directory in map(_Directory, (path, *_inner(path))):
+        files = [file for file in directory.find("*.hdf5", "*.h5") if softmax.is_softmax(file)]
+        if len(files) == 1:
+            return files[0], False, directory.vocabulary()
+        prefix = directory.training_prefix()
+        if prefix is not None and not files:
+            return prefix, True, directory.vocabulary()
+    return None
+
+
+def _inner(path):
+    """The one folder around all that archives often have, or nothing."""
+    inner = [child for child in sorted(path.iterdir()) if child.is_dir()]
+    return inner if len(inner) == 1 else []
 
 
 class _Directory:
@@ -101,18 +105,10 @@ class _Directory:
         weights = self._weights()
         if weights is not None:
             return self.of_weights(self._options(weights), weights)
-        prefix = self._training_prefix()
+        prefix = self.training_prefix()
         if prefix is not None:
             return self.of_training(prefix)
         return None
-
-    def softmax(self) -> tuple[pathlib.Path, bool] | None:
-        """The file with a softmax in the directory, and whether it is a training checkpoint."""
-        files = self._find("*softmax*.hdf5", "*softmax*.h5")
-        if files:
-            return self._only(files, "softmaxes"), False
-        prefix = self._training_prefix()
-        return None if prefix is None else (prefix, True)
 
     def of_file(self, path: pathlib.Path) -> Found:
         """The model that a file belongs to."""
@@ -135,27 +131,27 @@ class _Directory:
         """The file of words, if there is one that must be it."""
         patterns = ("vocabulary.txt", "vocab*.txt", "vocab*.txt.gz")
         for pattern in patterns:
-            found = self._find(pattern)
+            found = self.find(pattern)
             if found:
                 return found[0] if len(found) == 1 else None
         return None
 
     def _weights(self):
         # A directory may hold other HDF5 files, vectors for example: look inside.
-        files = self._find("*.hdf5", "*.h5")
+        files = self.find("*.hdf5", "*.h5")
         if len(files) > 1:
             files = [file for file in files if hdf5.is_weights(file)] or files
         return self._only(files, "weights") if files else None
 
     def _options(self, weights):
-        files = self._find("options.json") or self._find("*options*.json")
+        files = self.find("options.json") or self.find("*options*.json")
         if not files:
             raise self.error(f"{weights.name} without options (JSON) beside it")
         return self._only(files, "options")
 
-    def _training_prefix(self):
+    def training_prefix(self):
         """The newest checkpoint of training, as TensorFlow's own note of it says."""
-        prefixes = [path.with_suffix("") for path in self._find("*.index")]
+        prefixes = [path.with_suffix("") for path in self.find("*.index")]
         note = self.path / "checkpoint"
         if len(prefixes) > 1 and note.is_file():
             text = note.read_bytes()[: 2**16].decode("utf-8", "replace")
@@ -168,7 +164,8 @@ class _Directory:
     def has_index(self, prefix):
         return prefix.with_name(prefix.name + ".index").is_file()
 
-    def _find(self, *patterns):
+    def find(self, *patterns) -> list[pathlib.Path]:
+        """The files whose names fit a pattern."""
         return sorted(
             path
             for pattern in patterns
