@@ -17,13 +17,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 # What runs on every backend: all that takes character ids.
-BACKEND_TESTS := tests/layers tests/checkpoints/test_references.py tests/models/test_batches.py \
-	tests/metrics tests/test_import.py
+BACKEND_TESTS := tests/layers tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
+	tests/presets/test_preset.py tests/models/test_batches.py tests/metrics tests/test_import.py
+# What reads torch files, on the default backend; without torch `make test` skips it.
+TORCH_FILE_TESTS := tests/checkpoints/test_manylangs.py tests/checkpoints/test_strangers_manylangs.py \
+	tests/presets/test_convert.py
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-slow test-backends test-jax test-torch test-jax-alone lint format \
-	notebooks dist clean
+.PHONY: demo test test-slow test-backends test-manylangs test-jax test-torch test-jax-alone lint \
+	format notebooks dist clean
 
 demo: $(VENV)/.package
 	$(BIN)/elmo-keras demo
@@ -35,6 +38,9 @@ test-slow: $(VENV)/.dev
 	$(PYTEST) --run-slow
 
 test-backends: test-jax test-torch
+
+test-manylangs: $(VENV)/.torch
+	$(PYTEST) $(TORCH_FILE_TESTS)
 
 test-jax: $(VENV)/.jax
 	KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=0 $(PYTEST) $(BACKEND_TESTS)

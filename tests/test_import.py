@@ -126,6 +126,20 @@ vectors = np.abs(np.asarray(tagger.elmo(ids)) - np.asarray(elmo(ids))).max()
 tagger.fit(ids, np.ones((8, 6), "int32"), batch_size=4, verbose=0)
 tags = tagger.tag(ids)
 
+# Our own preset needs nothing else, TensorFlow's formats say what they need.
+elmo.save_to_preset(sys.argv[3])
+again = elmo_keras.ElmoLayer.from_preset(sys.argv[3])
+preset = np.abs(np.asarray(again(ids)) - np.asarray(elmo(ids))).max()
+import pathlib
+
+(pathlib.Path(sys.argv[4]) / "variables").mkdir(parents=True)
+(pathlib.Path(sys.argv[4]) / "variables" / "variables.index").write_bytes(b"")
+try:
+    elmo_keras.ElmoLayer.from_preset(sys.argv[4])
+    hub_error = ""
+except ImportError as received:
+    hub_error = str(received)
+
 try:
     elmo(["The cat sat."])
     error = ""
@@ -142,6 +156,8 @@ print(
             "difference": float(abs(predictions - reloaded).max()),
             "error": error,
             "vectors": float(vectors),
+            "preset": float(preset),
+            "hub_error": hub_error,
             "tags": [len(row) for row in tags],
         }
     )
@@ -151,7 +167,8 @@ print(
 
 @needs_jax
 def test_jax_without_tensorflow(tmp_path):
-    paths = tmp_path / "model.keras", tmp_path / "checkpoint"
+    names = ("model.keras", "checkpoint", "preset", "hub")
+    paths = [tmp_path / name for name in names]
     result = run(WITHOUT_TENSORFLOW, *paths, backend="jax")
     assert result["backend"] == "jax"
     assert not result["tensorflow"]
@@ -160,5 +177,7 @@ def test_jax_without_tensorflow(tmp_path):
     assert result["difference"] == 0
     assert "pip install tensorflow" in result["error"]
     assert "character ids" in result["error"]
+    assert result["preset"] == 0
+    assert "`elmo-keras convert SOURCE DESTINATION`" in result["hub_error"]
     assert result["vectors"] < 1e-2  # The mix of the first was trained, one step of Adam's.
     assert result["tags"] == [6, 5, 4, 3, 2, 1, 6, 6]

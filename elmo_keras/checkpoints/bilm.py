@@ -21,6 +21,8 @@ from elmo_keras.text import byte_alphabet as alphabet
 # The vocabulary entries that bilm-tf gives a meaning to.
 BEGIN, END, UNKNOWN = "<S>", "</S>", "<UNK>"
 
+_CACHED = 2**20  # bytes that are still at hand when they are written a second time
+
 
 def parts(
     options: Options,
@@ -168,7 +170,7 @@ def _lstms(bilstm, input_dim):
                     (4 * bilstm.units,),
                     (f"{path}/input_gates/bias",),
                     lambda x: [_swap_gates(x)],
-                    _swap_gates,
+                    lambda x: _swap_gates(x.copy()),
                 ),
             ]
             if bilstm.projection_dim:
@@ -195,9 +197,14 @@ def _without_padding(name, shape, path):
 
 
 def _swap_gates(x):
-    """Between their gate order i, j, f, o and ours i, f, j, o; its own inverse."""
-    i, second, third, o = np.split(x, 4, axis=-1)
-    return np.concatenate([i, third, second, o], axis=-1, out=loader.empty(x.shape))
+    """Between their gate order i, j, f, o and ours i, f, j, o, in place; its own inverse."""
+    x = x if x.flags.writeable else x.copy()
+    for rows in np.array_split(x, max(1, x.nbytes // _CACHED)) if x.ndim > 1 else [x]:
+        _, second, third, _ = np.split(rows, 4, axis=-1)
+        kept = second.copy()
+        second[...] = third
+        third[...] = kept
+    return x
 
 
 def _projection_dim(size, projection_dim, is_there):

@@ -13,6 +13,7 @@ from elmo_keras.checkpoints.loader import Dataset
 MAX_ITEMS, MAX_DEPTH = 10_000, 20
 # Real weights hardly compress; an array that claims to is a claim on memory, not weights.
 MAX_EXPANSION = 100
+MAX_CHUNK = 2**24  # bytes; a chunk is read as a whole
 
 # What h5py raises where a file is damaged, by experience.
 ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, AttributeError)
@@ -83,10 +84,14 @@ def _dataset(item, name, path):
         )
     size = math.prod(item.shape or ()) * item.dtype.itemsize
     stored = item.id.get_storage_size()
-    if size > MAX_EXPANSION * stored + 2**20:
+    chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
+    # Without a filter every number has its bytes; numbers that were never written have none.
+    is_packed = bool(item.chunks) and item.id.get_create_plist().get_nfilters() > 0
+    bound = MAX_EXPANSION * stored if is_packed else stored
+    if size > bound or chunk > max(size, MAX_CHUNK):
         raise _Refused(
-            f"{path} must hold what it says. Received: {name} of shape {item.shape}, {size} bytes, "
-            f"in {stored} bytes of the file. It is damaged, or no weights."
+            f"{path} must hold what it says. Received: {name} of shape {item.shape}, {size} bytes "
+            f"in parts of {chunk}, in {stored} bytes of the file. It is damaged, or no weights."
         )
     return Dataset(item.shape or (), item.dtype, lambda: _read(item))
 

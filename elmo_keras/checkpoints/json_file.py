@@ -8,6 +8,7 @@ from typing import Any
 # Far above any real file of options, far below what would hurt.
 MAX_BYTES = 64 * 2**20
 MAX_SIZE = 2**31 - 1  # of any dimension
+MAX_FILTERS = 1000  # kinds of them
 
 
 def load(path: pathlib.Path, what: str) -> Any:
@@ -77,12 +78,10 @@ class Reader:
         value = parent.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not 0 < value <= MAX_SIZE:
             raise self.error(prefix + key, "a positive number or null", value)
-        try:
-            return float(value)
-        except OverflowError:
-            raise self.error(prefix + key, "a positive number or null", value) from None
+        return float(value)
 
     def boolean(self, parent: dict, key: str, prefix: str = "") -> bool:
         """A truth value, also as a str; `False` for an absent key or null."""
@@ -105,18 +104,17 @@ class Reader:
     ) -> list[tuple[int, int]]:
         """Convolutions: a list of pairs (width, number)."""
         value = parent.get(key)
-        try:
-            pairs = [(int(width), int(number)) for width, number in value]
-        except (TypeError, ValueError, OverflowError):
-            pairs = []
-        is_right = 0 < len(pairs) <= max_characters and all(
-            0 < size <= MAX_SIZE for pair in pairs for size in pair
+        is_right = (
+            isinstance(value, list)
+            and 0 < len(value) <= MAX_FILTERS
+            and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
+            and all(type(size) is int and 0 < size <= MAX_SIZE for pair in value for size in pair)
         )
         if not is_right:
             raise self.error(prefix + key, "a list of pairs [width, number]", value)
-        if max(width for width, _ in pairs) > max_characters:
+        if max(width for width, _ in value) > max_characters:
             raise self.error(prefix + key, "no wider than 'max_characters_per_token'", value)
-        return pairs
+        return [(width, number) for width, number in value]
 
     def error(self, key: str, must_be: str, received: Any) -> ValueError:
         """The ValueError that names a key, what it must be and what it is."""

@@ -141,7 +141,8 @@ def dump(table: Sequence[Entry], weights: Mapping) -> dict[str, np.ndarray]:
 def read(dataset: Dataset, name: str, source: str) -> np.ndarray:
     """A dataset as float32, or a ValueError that names it."""
     try:
-        array = np.asarray(dataset.read(), dtype="float32")
+        with np.errstate(over="ignore"):  # What is too large for float32 is found below.
+            array = np.asarray(dataset.read(), dtype="float32")
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise ValueError(
             f"The weights in {source} must be readable. Received: an error at {name} ({error}). "

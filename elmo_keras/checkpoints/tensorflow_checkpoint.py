@@ -197,18 +197,15 @@ def _with_padding(entry):
 
 
 def _read_mix(mix, num_layers, source):
-    for weights, gamma in _HUB_MIXES:
-        if weights in mix and gamma in mix:
-            scalars = loader.read(mix[weights], weights, source)
-            scale = loader.read(mix[gamma], gamma, source)
-            if scalars.shape != (num_layers,) or scale.size != 1:
-                raise ValueError(
-                    f"{source} must hold one weight a layer and one scale. Received: {weights} of "
-                    f"shape {scalars.shape} and {gamma} of shape {scale.shape} for {num_layers} "
-                    "layers."
-                )
-            return scalars, float(scale.reshape(()))
-    return None
+    """The scalars and gamma of a module's mix; none of another kind may be there."""
+    if not mix:
+        return None
+    weights, gamma = next((pair for pair in _HUB_MIXES if pair[0] in mix), _HUB_MIXES[0])
+    scale_shape = (1,) if gamma in mix and mix[gamma].shape == (1,) else ()
+    table = [loader.same(weights, (num_layers,), ""), loader.same(gamma, scale_shape, "")]
+    loader.check(table, mix, source)
+    scalars, scale = (loader.read(mix[name], name, source) for name in (weights, gamma))
+    return scalars, float(scale.reshape(()))
 
 
 def _open(prefix: pathlib.Path) -> dict[str, Dataset]:

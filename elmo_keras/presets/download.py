@@ -15,7 +15,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 
-from filelock import FileLock
+from elmo_keras._optional import OptionalModule
+
+filelock = OptionalModule(
+    "filelock",
+    "A file is fetched by one process at a time: `pip install filelock`, or fetch it elsewhere and "
+    "pass its path.",
+)
 
 _SCHEMES = ("http", "https")
 _TIMEOUT = 60  # seconds, of one operation on a socket
@@ -108,7 +114,7 @@ def fetch(address: str, sha256: str | None = None, progress: bool = True) -> pat
     if _is_finished(path, sha256):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{name}.lock")):
+    with filelock.FileLock(path.with_name(f"{name}.lock")):
         # Another process may have finished it meanwhile.
         if not _is_finished(path, sha256):
             path.unlink(missing_ok=True)

@@ -16,6 +16,8 @@ from elmo_keras.layers.elmo_layer import ElmoLayer
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 DTYPES = ("float32", "float16")
+# The arguments of ElmoLayer that say which weights it has of its own.
+_DECIDE_OWN_WEIGHTS = {"output", "num_representations", "state", "max_rows"}
 
 
 def save_preset(layer: ElmoLayer, directory, dtype: str = "float32") -> None:
@@ -85,13 +87,12 @@ def load_preset(directory: pathlib.Path, cls=ElmoLayer, **options) -> ElmoLayer:
             layer = cls.from_config({**config["config"], **options})
         # What a config holds decides which code fails, and how.
         except Exception as error:
-            if isinstance(error, MemoryError | KeyboardInterrupt):
-                raise
             raise ValueError(
                 f"{path} must be the config of an ElmoLayer, and the arguments {sorted(options)} "
                 f"must be its own. Received: {type(error).__name__}: {error}"
             ) from error
-        _fill(layer, datasets, str(weights_path))
+        is_changed = bool(_DECIDE_OWN_WEIGHTS & options.keys())
+        _fill(layer, datasets, str(weights_path), is_changed)
     return layer
 
 
@@ -104,12 +105,18 @@ def is_config(content) -> bool:
     )
 
 
-def _fill(layer: ElmoLayer, datasets: Mapping[str, loader.Dataset], source: str) -> None:
-    """Builds a layer with the weights of a file, and checks that it has taken all of them."""
+def _fill(
+    layer: ElmoLayer, datasets: Mapping[str, loader.Dataset], source: str, is_changed: bool
+) -> None:
+    """Builds a layer with the weights of a file, and checks that it has taken all of them.
+
+    Args:
+        is_changed: whether the caller asks for other mixes or states than the saved ones. Those
+            that the file has no place for then begin anew, and its others are left.
+    """
     used = set()
 
     def find(path, shape, dtype=None):
-        used.add(path)
         if path not in datasets:
             raise _unfit(source, f"missing: {path}")
         dataset = datasets[path]
@@ -117,15 +124,16 @@ def _fill(layer: ElmoLayer, datasets: Mapping[str, loader.Dataset], source: str)
             raise _unfit(source, f"wrong shape: {path} must be {shape}, is {dataset.shape}")
         if dataset.dtype.kind != "f":
             raise _unfit(source, f"wrong type: {path} must hold floats, holds {dataset.dtype}")
+        used.add(path)
         return loader.value(loader.read(dataset, path, source), dtype)
 
     with given_weights(find):
         layer.build((None, None, *layer.token_encoder.ids_shape))
-    # A mix or a state that the caller has asked for anew begins anew.
     for path, weight in _own_weights(layer).items():
-        if path in datasets and tuple(datasets[path].shape) == tuple(weight.shape):
-            weight.assign(loader.read(datasets[path], path, source))
-    own = ("scalar_mix_", "lstm_states/")
+        is_new = path not in datasets or tuple(datasets[path].shape) != tuple(weight.shape)
+        if not (is_changed and is_new):
+            weight.assign(find(path, weight.shape))
+    own = ("scalar_mix_", "lstm_states/") if is_changed else ()
     left = [path for path in datasets if path not in used and not path.startswith(own)]
     if left:
         raise _unfit(source, f"not used: {', '.join(left[:20])}")

@@ -7,6 +7,7 @@ ELMoForManyLangs, whose weights are pickles, is in `test_strangers_manylangs.py`
 
 import collections
 import copy
+import gzip
 import json
 import math
 import os
@@ -32,7 +33,7 @@ needs_tensorflow = pytest.mark.skipif(
 )
 MIB = 2**20
 ROOM = 6 * 2**30  # bytes of addresses that a load may take
-MOST_MEMORY = 96 * MIB  # bytes of memory: toy models take one or two MiB
+MOST_MEMORY = 192 * MIB  # bytes of memory: toy models take one or two MiB
 PATIENCE = 20  # seconds; toy models take a tenth of one
 
 # What came of a load: its exception's name, or "loaded"; "crashed" or "hung" for the process.
@@ -52,8 +53,8 @@ class Jail:
     """
 
     def __init__(self, folder, good, imports="json"):
-        self.trap = folder / "stranger_module.py"
-        self.trap.write_text(f"open({str(folder / 'trapped')!r}, 'w')")
+        self._folder = folder
+        (folder / "stranger_module.py").write_text(f"open({str(folder / 'trapped')!r}, 'w')")
         self._log = folder / "log"
         self._arguments = [str(good), imports, str(ROOM)]
         self._process = None
@@ -68,14 +69,15 @@ class Jail:
         return self._answer(PATIENCE)
 
     def _start(self):
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _INSIDE, *self._arguments],
-            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{self.trap.parent}"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log.open("ab"),
-            text=True,
-        )
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _INSIDE, *self._arguments],
+                env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{self._folder}"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         self._answers = queue.SimpleQueue()
         threading.Thread(target=self._listen, args=(self._process, self._answers)).start()
 
@@ -95,6 +97,10 @@ class Jail:
             return Outcome(*json.loads(line))
         self.close()
         return Outcome("crashed", self._log.read_text()[-2000:], 0, [])
+
+    def is_trapped(self):
+        """Whether a file made the process import `stranger_module`."""
+        return (self._folder / "trapped").exists()
 
     def close(self):
         if self._process is not None:
@@ -197,6 +203,13 @@ def write_preset(directory):
     elmo.save_to_preset(directory)
 
 
+def write_preset_of_words(directory):
+    encoder = elmo_keras.layers.WordEmbedding(len(WORDS), 6, WORDS, name="token_encoder")
+    elmo = elmo_keras.ElmoLayer(encoder, toys.bilstm(num_layers=1))
+    elmo(np.ones((1, 2), "int32"))
+    elmo.save_to_preset(directory)
+
+
 def write_vocabulary(directory, words):
     text = "".join(f"{word}\n" for word in words)
     (directory / "vocabulary.txt").write_text(text, encoding="utf-8", newline="\n")
@@ -210,6 +223,7 @@ FORMATS = {
     "training": (write_training, "model.ckpt-7"),
     "hub": (write_hub, "variables/variables"),
     "preset": (write_preset, "model.weights.h5"),
+    "preset of words": (write_preset_of_words, "model.weights.h5"),
 }
 TENSORFLOW = ("training", "hub")
 
@@ -459,3 +473,568 @@ def test_values_of_options(model, kind, path, name):
         assert_loaded(one.load())
     else:
         one.assert_refused(str(one.directory))
+
+
+# === Arrays ===
+
+CHANGES = {
+    "removed": lambda x: None,
+    "transposed": lambda x: None if x.T.shape == x.shape else np.ascontiguousarray(x.T),
+    "row more": lambda x: np.concatenate([x, x[:1]]) if x.ndim else None,
+    "axis more": lambda x: x[np.newaxis],
+    "no rows": lambda x: x[:0] if x.ndim else None,
+    "integers": lambda x: np.ones(x.shape, "int32"),
+    "truth values": lambda x: np.ones(x.shape, "bool"),
+    "complex": lambda x: x.astype("complex64"),
+    "text": lambda x: np.full(x.shape, b"1.5", object),
+    "NaN": lambda x: np.full(x.shape, np.nan, "float32"),
+    "infinity": lambda x: np.full(x.shape, np.inf, "float32"),
+    "huge": lambda x: np.full(x.shape, 1e300),
+}
+
+
+# What is not of the biLM itself: the mix, the state that sentences start from.
+OWN = ("scalar_mix_", "lstm_states/", "module/aggregation/")
+# What belongs to the training.
+IGNORED = ("/Adagrad", "global_step", "train_perplexity")
+# A model that was trained with 262 characters has a row more.
+ROW_MORE = ("char_embed", "lm/char_embed", "module/bilm/char_embed")
+
+
+def outcomes(one, change, is_own):
+    """What comes of a change to each array of a model that is not refused as it should be."""
+    arrays = read_arrays(one.weights)
+    wrong = {}
+    for name, array in arrays.items():
+        new = CHANGES[change](array)
+        if name.startswith(OWN) is not is_own or (new is None and change != "removed"):
+            continue
+        rest = {key: value for key, value in arrays.items() if key != name}
+        write_arrays(one.weights, rest if new is None else {**rest, name: new})
+        outcome = one.load()
+        is_fine = name.endswith(IGNORED) or (change == "row more" and name in ROW_MORE)
+        try:
+            assert_loaded(outcome) if is_fine else assert_refused(outcome, one.weights.name)
+        except AssertionError:
+            wrong[name] = outcome
+    return wrong
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_arrays(model, kind, change):
+    assert outcomes(model(kind), change, is_own=False) == {}
+
+
+@pytest.mark.parametrize("kind", ["hub", "preset"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_mixes_and_states(model, kind, change):
+    assert outcomes(model(kind), change, is_own=True) == {}
+
+
+MORE = [
+    *((kind, "more") for kind in FORMATS),
+    ("characters", "CNN/W_cnn_2"),
+    ("training", "lm/CNN/W_cnn_2"),
+    ("hub", "module/bilm/more"),
+    ("hub", "module/aggregation/more"),
+    ("preset", "token_encoder/more"),
+    ("preset", "scalar_mix_9/gamma"),
+    ("preset", "lstm_states/more"),
+]
+
+
+@pytest.mark.parametrize("kind, name", MORE, ids=str)
+def test_arrays_more(model, kind, name):
+    one = model(kind)
+    write_arrays(one.weights, read_arrays(one.weights) | {name: np.ones(3, "float32")})
+    one.assert_refused(one.weights.name, "not used")
+
+
+# === HDF5 that is more than arrays ===
+
+
+def instead(make):
+    """What puts something in the place of an array: `make(file, name, array, folder)`."""
+
+    def change(path, name):
+        with h5py.File(path, "a") as file:
+            array = file[name][()]
+            del file[name]
+            made = make(file, name, array, path.parent)
+            if made is not None:
+                file[name] = made
+
+    return change
+
+
+def beside(make):
+    """What adds something to a file: `make(file)`."""
+
+    def change(path, name):
+        with h5py.File(path, "a") as file:
+            make(file)
+
+    return change
+
+
+def array_of(dtype, value=()):
+    return instead(lambda file, name, x, folder: np.full(x.shape, value, dtype=dtype))
+
+
+def dataset(shape=None, stored=None, **options):
+    """What puts a dataset there of which nothing is stored, or chunks as they are given."""
+
+    def make(file, name, array, folder):
+        made = file.create_dataset(name, shape or array.shape, **{"dtype": "f4"} | options)
+        if stored is not None:
+            made.id.write_direct_chunk((0,) * len(made.shape), stored)
+
+    return instead(make)
+
+
+def external_link(file, name, array, folder):
+    with h5py.File(folder / "other.data", "w") as other:
+        other["x"] = array
+    return h5py.ExternalLink("other.data", "/x")
+
+
+def link_to_text(file, name, array, folder):
+    (folder / "secret").write_text("secret")
+    return h5py.ExternalLink(str(folder / "secret"), "/x")
+
+
+def soft_link(file, name, array, folder):
+    file["elsewhere"] = array
+    return h5py.SoftLink("/elsewhere")
+
+
+def external_storage(file, name, array, folder):
+    (folder / "secret").write_bytes(array.tobytes())
+    file.create_dataset(name, array.shape, "f4", external=[(str(folder / "secret"), 0, 10**9)])
+
+
+def virtual(source):
+    def make(file, name, array, folder):
+        file["elsewhere"] = array
+        with h5py.File(folder / "other.data", "w") as other:
+            other["elsewhere"] = array
+        layout = h5py.VirtualLayout(array.shape, "f4")
+        layout[...] = h5py.VirtualSource(source, "elsewhere", array.shape)
+        file.create_virtual_dataset(name, layout)
+
+    return make
+
+
+def references(file, name, array, folder):
+    file.create_dataset(name, array.shape, h5py.ref_dtype)[...] = file.ref
+
+
+def cycle(file):
+    group = file.create_group("a/b")
+    group["up"] = group.parent
+
+
+def cycles(file):
+    groups = [file.create_group(name) for name in "abc"]
+    for group in groups:
+        for number, other in enumerate(groups):
+            group[f"{number}"] = other
+
+
+def deep_groups(file):
+    file["/".join("g" * 100)] = np.ones(3, "float32")
+
+
+def many_arrays(file):
+    file["many/one"] = np.ones(3, "float32")
+    for number in range(20_000):
+        file["many"].id.link(b"one", b"%d" % number, h5py.h5g.LINK_HARD)
+
+
+def unknown_filter(file, name, array, folder):
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_chunk(array.shape)
+    settings.set_filter(32_000, h5py.h5z.FLAG_OPTIONAL)
+    space = h5py.h5s.create_simple(array.shape)
+    where = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    where.set_create_intermediate_group(True)
+    made = h5py.h5d.create(
+        file.id, name.encode(), h5py.h5t.NATIVE_FLOAT, space, dcpl=settings, lcpl=where
+    )
+    made.write_direct_chunk((0,) * array.ndim, array.tobytes())
+
+
+def zeros(size):
+    """So many zeros, a multiple of a MiB, as zlib compresses them."""
+    packer = zlib.compressobj(wbits=-15)
+    one = packer.compress(bytes(MIB)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = (size % 65521) << 16 | 1
+    return b"\x78\x9c" + one * (size // MIB) + packer.flush() + checksum.to_bytes(4, "big")
+
+
+HOSTILE = {
+    "external link": instead(external_link),
+    "link to text": instead(link_to_text),
+    "soft link": instead(soft_link),
+    "soft link to itself": instead(lambda file, name, x, folder: h5py.SoftLink(f"/{name}")),
+    "external storage": instead(external_storage),
+    "virtual, of another file": instead(virtual("other.data")),
+    "virtual, of this file": instead(virtual(".")),
+    "references": instead(references),
+    "region references": dataset(dtype=h5py.regionref_dtype),
+    "lists": dataset(dtype=h5py.vlen_dtype("float32")),
+    "text": array_of(h5py.string_dtype(), "1.5"),
+    "text of one length": array_of("S3", b"1.5"),
+    "compound": array_of([("real", "f4"), ("other", "i4")], 1),
+    "opaque": array_of("V4", b"1.5"),
+    "an array in each place": dataset(dtype=np.dtype(("f4", (4,)))),
+    "huge items": dataset(dtype="S1000000000"),
+    "nothing": instead(lambda file, name, x, folder: h5py.Empty("f4")),
+    "scalar": instead(lambda file, name, x, folder: np.float32(1)),
+    "group": instead(lambda file, name, x, folder: file.create_group(name) and None),
+    "absurd shape": dataset((10**6, 10**6), chunks=True),
+    "absurd shape without chunks": dataset((10**6, 10**6)),
+    "largest shape": dataset((2**31, 2**31), chunks=(1, 1)),
+    "many columns of nothing": dataset((0, 10**9)),
+    "many rows of nothing": dataset((10**9, 0)),
+    "bomb": dataset((2**27,), zeros(2**29), chunks=(2**27,), compression="gzip"),
+    # The array has the right shape; its only chunk is larger than it.
+    "chunk that is a bomb": dataset(
+        stored=zeros(2**29), chunks=(2**14, 2**13), maxshape=(None, None), compression="gzip"
+    ),
+    "damaged chunk": dataset(stored=b"nothing", chunks=True, compression="gzip"),
+    "wrong checksum": dataset((2, 2), bytes(20), chunks=True, fletcher32=True),
+    "unknown filter": instead(unknown_filter),
+    "never written": dataset(),
+    "never written, with a filler": dataset(fillvalue=1.0, chunks=True),
+    "cycle": beside(cycle),
+    "cycles": beside(cycles),
+    "deep groups": beside(deep_groups),
+    "many arrays": beside(many_arrays),
+    "name that is no text": beside(lambda file: file.create_dataset(b"\xff", data=[1.0])),
+}
+ARRAYS = {
+    "characters": "char_embed",
+    "embeddings": "embedding",
+    "preset": "token_encoder/char_embedding/embeddings",
+}
+
+
+@pytest.mark.parametrize("kind", ARRAYS)
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_hdf5(model, kind, what):
+    one = model(kind)
+    HOSTILE[what](one.weights, ARRAYS[kind])
+    one.assert_refused(one.weights.name)
+
+
+# === TensorFlow checkpoints that are more than variables ===
+
+
+def number_of_digits(arrays, name, folder):
+    cell = f"RNN_0/rnn/multi_rnn_cell/cell_{'9' * 5000}/lstm_cell/kernel"
+    arrays[name.replace("char_embed", cell)] = np.ones(3, "float32")
+
+
+def sliced(shape, size):
+    """What stores the first numbers alone of a variable of a claimed shape."""
+
+    def change(arrays, name, folder):
+        rows, columns = shape
+        arrays[name] = np.zeros((size, columns if columns < 100 else size), "float32")
+        return {name: f"{rows} {columns} 0,{size}:0,{arrays[name].shape[1]}"}
+
+    return change
+
+
+def variable(name, make):
+    """What adds a variable of another name, or replaces one by a tensor."""
+
+    def change(arrays, own, folder):
+        import tensorflow as tf
+
+        arrays[own.replace("char_embed", name)] = make(tf, arrays[own])
+
+    return change
+
+
+VARIABLES = {
+    "slice of an absurd shape": sliced((10**6, 10**6), 1),
+    "slice of the right shape": sliced((261, 4), 1),
+    "number of many digits": number_of_digits,
+    "large number": variable("CNN/W_cnn_999999999", lambda tf, x: x),
+    "many highways": variable("CNN_high_999999999/W_carry", lambda tf, x: x),
+    "many layers": variable(
+        "RNN_0/RNN/MultiRNNCell/Cell999999999/rnn/lstm_cell/kernel", lambda tf, x: x
+    ),
+    "objects": variable("x/.ATTRIBUTES/VARIABLE_VALUE", lambda tf, x: x),
+    "8 bits": variable("char_embed", lambda tf, x: tf.cast(x, "qint8")),
+    "bfloat16": variable("char_embed", lambda tf, x: tf.cast(x, "bfloat16")),
+    "many rows of nothing": variable("char_embed", lambda tf, x: tf.zeros((10**9, 0))),
+    "many columns of nothing": variable("char_embed", lambda tf, x: tf.zeros((0, 10**9))),
+}
+
+
+@pytest.mark.parametrize("kind", TENSORFLOW)
+@pytest.mark.parametrize("what", VARIABLES)
+def test_hostile_variables(model, kind, what):
+    one = model(kind)
+    arrays = read_arrays(one.weights)
+    name = next(name for name in arrays if name.endswith("char_embed"))
+    slices = VARIABLES[what](arrays, name, one.directory)
+    write_arrays(one.weights, arrays, slices)
+    one.assert_refused(one.weights.name)
+
+
+@pytest.mark.parametrize("kind", TENSORFLOW)
+def test_an_index_and_the_data_of_another_checkpoint(model, kind):
+    one = model(kind)
+    index = one.weights.with_name(f"{one.weights.name}.index").read_bytes()
+    write_arrays(one.weights, {key: x + 1 for key, x in read_arrays(one.weights).items()})
+    one.weights.with_name(f"{one.weights.name}.index").write_bytes(index)
+    one.assert_refused(one.weights.name, "damaged or cut short")
+
+
+# === Numbers and words without measure ===
+
+MANY = 10**9
+NUMBERS = [
+    ("lstm.n_layers", MANY),
+    ("lstm.dim", MANY),
+    ("lstm.projection_dim", MANY),
+    ("lstm.projection_dim", 2**31),
+    ("char_cnn.n_highway", MANY),
+    ("char_cnn.embedding.dim", MANY),
+    ("char_cnn.n_characters", MANY),
+    ("char_cnn.max_characters_per_token", MANY),
+    ("char_cnn.filters", [[1, MANY], [2, 8]]),
+    ("char_cnn.filters", [[MANY, 4], [2, 8]]),
+    ("char_cnn.filters", [[1, 4]] * 10**5),
+    ("char_cnn.filters", ["14", "28"]),
+    ("char_cnn.filters", {"14": 0, "28": 0}),
+    ("char_cnn.filters", [[1.9, 4], [2, 8]]),
+    ("lstm.dim", int("9" * 4000)),
+]
+
+
+@pytest.mark.parametrize("key, value", NUMBERS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize("longest", [50, 10**6])
+def test_numbers_without_measure(model, key, value, longest):
+    """Also where `max_characters_per_token`, which no weight depends on, would allow them."""
+    one = model("characters")
+    options = toys.options(n_layers=1, max_characters_per_token=longest)
+    *parents, last = key.split(".")
+    part = options
+    for parent in parents:
+        part = part[parent]
+    part[last] = value
+    (one.directory / "options.json").write_text(json.dumps(options))
+    one.assert_refused(str(one.directory))
+
+
+def test_more_digits_than_python_reads(model):
+    one = model("characters")
+    text = (one.directory / "options.json").read_text()
+    (one.directory / "options.json").write_text(text.replace("16", "9" * 5000))
+    one.assert_refused("options.json must be a JSON file")
+
+
+DEPTHS = [*range(930, 1000), 100_000]
+
+
+@pytest.mark.parametrize("kind, file", [("characters", "options.json"), ("preset", "config.json")])
+def test_json_nested_deeply(model, kind, file):
+    """What can just be read must not be too deep to be shown."""
+    one = model(kind)
+    for depth in DEPTHS:
+        for key in ("lstm", "registered_name"):
+            text = f'{{"{key}": {"[" * depth + "]" * depth}}}'
+            (one.directory / file).write_text(text)
+            one.assert_refused(file)
+
+
+def lines(change):
+    return lambda: "".join(f"{word}\n" for word in change(list(WORDS))).encode()
+
+
+VOCABULARIES = {
+    "twice": (lines(lambda words: [*words[:-1], words[0]]), "each token once"),
+    "one more": (lines(lambda words: [*words, "more"]), "10 words"),
+    "one less": (lines(lambda words: words[:-1]), "8 words"),
+    "no marks": (lines(lambda words: ["a", "b", "c", *words[3:]]), "<S>"),
+    "nothing": (lambda: b"", "0 words"),
+    "no text": (lambda: b"\xff\xfe", "UTF-8"),
+    "cut gzip": (lambda: gzip.compress(b"a\n" * 9)[:-9], "vocabulary.txt must be"),
+    "no gzip": (lambda: b"\x1f\x8b" + bytes(100), "vocabulary.txt must be"),
+    "bomb of empty lines": (lambda: gzip.compress(b"\n" * MIB) * 256, "vocabulary.txt must be"),
+}
+
+
+@pytest.mark.parametrize("what", VOCABULARIES)
+def test_hostile_vocabularies(model, what):
+    one = model("words")
+    content, word = VOCABULARIES[what]
+    (one.directory / "vocabulary.txt").write_bytes(content())
+    one.assert_refused(word)
+
+
+@pytest.mark.parametrize("rows", [10**9, 10**12])
+@pytest.mark.parametrize("kind", ["words", "training"])
+def test_many_words_of_no_dimension(model, kind, rows):
+    """Without a file of words, as many names would be made up."""
+    one = model(kind)
+    (one.directory / "options.json").write_text(json.dumps(WORD_OPTIONS))
+    (one.directory / "vocabulary.txt").unlink(missing_ok=True)
+    if kind == "words":
+        HOSTILE["many rows of nothing"](one.weights, "embedding")
+    else:
+        write_arrays(one.weights, {"lm/embedding": np.zeros((rows, 0), "float32")})
+    one.assert_refused(one.weights.name)
+
+
+# === What is no file, and what others lie beside ===
+
+
+@pytest.mark.parametrize("which", ["options", "weights"])
+def test_a_folder_in_the_place_of_a_file(model, which):
+    one = model("characters")
+    folder = one.directory / "folder.json"
+    folder.mkdir()
+    pair = [one.directory / "options.json", one.weights]
+    pair[which == "weights"] = folder
+    assert_refused(one.load(pair), "folder.json")
+
+
+def test_links_are_not_followed_to_tell_files_apart(model):
+    """Who opens a pipe that nobody writes to waits for ever."""
+    one = model("characters")
+    os.mkfifo(one.directory / "pipe")
+    with h5py.File(one.directory / "more.hdf5", "w") as file:
+        file["char_embed"] = h5py.ExternalLink("pipe", "/x")
+    one.assert_refused("more.hdf5")
+
+
+# === Presets: a config is a description, and may name much ===
+
+
+def code():
+    """The config of a function that would run a stranger's code, as Keras writes it."""
+    layer = keras.layers.Lambda(lambda x: __import__("stranger_module"))
+    return keras.saving.serialize_keras_object(layer)
+
+
+def named(module, name, config=None, registered_name=None):
+    keys = ("module", "class_name", "config", "registered_name")
+    return dict(zip(keys, (module, name, config or {}, registered_name)))
+
+
+def put(path, value):
+    """What puts a value into the config of an ElmoLayer; `value` may be a function of the old."""
+
+    def change(config):
+        *parents, last = path.split(".")
+        part = config["config"]
+        for parent in parents:
+            part = part[parent]
+        part[last] = value(part.get(last)) if callable(value) else value
+
+    return change
+
+
+def moved(old):
+    return named("elmo_keras.layers", "ElmoLayer", {"token_encoder": old})
+
+
+def nested(old):
+    for _ in range(150):
+        old = named("keras.layers", "TimeDistributed", {"layer": old})
+    return old
+
+
+CNN, LSTM = "token_encoder.config.", "bilstm.config."
+CONFIGS = {
+    "code as the token encoder": put("token_encoder", lambda old: code()),
+    "code as the LSTMs": put("bilstm", lambda old: code()),
+    "code as the tokenizer": put("tokenizer", lambda old: code()),
+    "code as an activation": put(f"{CNN}activation", lambda old: code()["config"]["function"]),
+    "code as a regularizer": put("mix_regularizer", lambda old: code()["config"]["function"]),
+    "code as a dtype": put("dtype", lambda old: code()),
+    "code as a part's dtype": put(f"{CNN}dtype", lambda old: code()),
+    "code in a Sequential": put(
+        "token_encoder",
+        lambda old: named("keras", "Sequential", {"name": "x", "layers": [code()]}),
+    ),
+    "module": put("token_encoder", named("stranger_module", "CharCNN")),
+    "module below": put("token_encoder", named("keras.stranger_module", "CharCNN")),
+    "module with a name": put(
+        "token_encoder", named("stranger_module", "X", registered_name="stranger_module>X")
+    ),
+    "module of an activation": put(f"{CNN}activation", named("stranger_module", "function", "x")),
+    "os.system": put(f"{CNN}activation", named("os", "function", "system", "function")),
+    "a function that is no layer": put(
+        "token_encoder",
+        named("keras.utils", "get_file", {"fname": "x", "origin": "file:///etc/hostname"}),
+    ),
+    "saved model": put("token_encoder", named("keras.layers", "TFSMLayer", {"filepath": "."})),
+    "other class": put(
+        "token_encoder", lambda old: old | {"registered_name": "elmo_keras>Highway"}
+    ),
+    "LSTMs as token encoder": put(
+        "token_encoder", lambda old: old | {"registered_name": "elmo_keras>BiLSTMStack"}
+    ),
+    "layer of Keras": put("token_encoder", named("keras.layers", "Dense", {"units": 6})),
+    "itself": put("token_encoder", moved),
+    "many times nested": put("token_encoder", nested),
+    "unknown class": put("token_encoder", named("elmo_keras.layers", "X", {}, "elmo_keras>X")),
+    "unknown argument": put("more", 1),
+    "unknown argument of a part": put(f"{CNN}more", 1),
+    "unknown argument of LSTMs": put(f"{LSTM}more", 1),
+    "many layers": put(f"{LSTM}num_layers", MANY),
+    "many units": put(f"{LSTM}units", MANY),
+    "large projection": put(f"{LSTM}projection_dim", MANY),
+    "large projections": lambda config: [
+        put(f"{part}projection_dim", MANY)(config) for part in (CNN, LSTM)
+    ],
+    "large vectors of characters": put(f"{CNN}char_embedding_dim", MANY),
+    "many characters": put(f"{CNN}num_characters", MANY),
+    "long words": put(f"{CNN}max_characters", MANY),
+    "many highways": put(f"{CNN}num_highways", MANY),
+    "large filters": put(f"{CNN}filters", [[1, MANY], [2, 8]]),
+    "many filters": put(f"{CNN}filters", [[1, 4]] * 10**6),
+    "many mixes": put("num_representations", MANY),
+    "many rows": lambda config: config["config"].update(state="carry", max_rows=MANY),
+    "default parts": lambda config: config["config"].update(token_encoder=None, bilstm=None),
+}
+WORD_CONFIGS = {
+    "word twice": put(f"{CNN}vocabulary", lambda old: old.replace("cat", "the")),
+    "word less": put(f"{CNN}vocabulary", lambda old: old.removesuffix("\n.")),
+    "no text": put(f"{CNN}vocabulary", 7),
+    "numbers": put(f"{CNN}vocabulary", [1, 2, 3]),
+    "many words": put(f"{CNN}num_words", MANY),
+    "many unknown words": lambda config: config["config"]["token_encoder"]["config"].update(
+        vocabulary=None, num_words=MANY
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "kind, what",
+    [("preset", what) for what in CONFIGS] + [("preset of words", what) for what in WORD_CONFIGS],
+)
+def test_hostile_configs(model, jail, kind, what):
+    one = model(kind)
+    file = one.directory / "config.json"
+    config = json.loads(file.read_text())
+    (CONFIGS | WORD_CONFIGS)[what](config)
+    file.write_text(json.dumps(config))
+    one.assert_refused(str(one.directory))
+    assert not jail.is_trapped()
+
+
+@pytest.mark.parametrize("name", ["elmo_keras>CharCNN", "x", None, []])
+def test_presets_of_other_things(model, name):
+    one = model("preset")
+    file = one.directory / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "registered_name": name}))
+    one.assert_refused("registered_name")

@@ -155,7 +155,7 @@ def test_a_mix_that_does_not_fit(tmp_path):
     _, arrays, _ = twins(tmp_path)
     mix = {"aggregation/weights": np.ones(4, "float32"), "aggregation/scaling": np.float32(1)}
     directory = foreign.write_hub_module(tmp_path / "hub", arrays, mix)
-    with pytest.raises(ValueError, match="one weight a layer"):
+    with pytest.raises(ValueError, match=r"aggregation/weights must be \(3,\), is \(4,\)"):
         vectors(directory)
 
 

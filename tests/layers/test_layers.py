@@ -30,6 +30,62 @@ def test_char_cnn_without_projection(tmp_path):
     check_layer(make, toys.ids(), tmp_path, weights=5)
 
 
+WORDS = ["<S>", "</S>", "<UNK>", "the", "", "cat"]
+MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+
+
+@pytest.mark.parametrize("vocabulary", [WORDS, None], ids=["words", "ids alone"])
+def test_word_embedding(tmp_path, vocabulary):
+    x = np.array([[4, 6, 1], [3, 0, 0]], dtype="int32")
+    make = lambda **k: layers.WordEmbedding(6, 5, vocabulary=vocabulary, **k)  # noqa: E731
+    check_layer(make, x, tmp_path, weights=1, quantized=True)
+    begin, end = make().boundary_ids()
+    assert (int(begin), int(end)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "dictionaries, size, weights",
+    [
+        ({"characters": [*MARKS, "a"], "words": [*MARKS, "the"]}, 11, 16),
+        ({"characters": [*MARKS, "a"]}, 10, 15),
+        ({"words": [*MARKS, "the"]}, 1, 3),
+    ],
+    ids=["both", "characters", "words"],
+)
+def test_code_point_encoder(tmp_path, dictionaries, size, weights):
+    def make(**kwargs):
+        return layers.CodePointEncoder(
+            **dictionaries,
+            filters=[(1, 4), (2, 8)],
+            char_embedding_dim=3,
+            word_embedding_dim=5,
+            projection_dim=6,
+            max_characters=10,
+            **kwargs,
+        )
+
+    x = rng().integers(1, 8, (2, 3, size), dtype="int32")
+    x[1, 1:] = 0
+    check_layer(make, x, tmp_path, weights=weights, quantized=True)
+    begin, end = make().boundary_ids()
+    assert begin.shape == end.shape == (size,) and (begin != end).any()
+    with pytest.raises(ValueError, match=r"Ids must be in \[0, 8\)"):
+        make()(x + 8)
+
+
+def test_what_a_front_end_must_know():
+    with pytest.raises(ValueError, match="without <UNK>"):
+        layers.WordEmbedding(3, 5, vocabulary=["<S>", "</S>", "a"])
+    with pytest.raises(ValueError, match="must hold 4 words.*Received: 3 words"):
+        layers.WordEmbedding(4, 5, vocabulary=["<S>", "</S>", "<UNK>"])
+    with pytest.raises(ValueError, match="dictionary without <eow>"):
+        layers.CodePointEncoder(characters=MARKS[:-1])
+    with pytest.raises(ValueError, match="`characters`, `words` or both"):
+        layers.CodePointEncoder()
+    with pytest.raises(ValueError, match="a row for each entry of the dictionary of characters"):
+        layers.CodePointEncoder(characters=MARKS, num_characters=5)
+
+
 def test_projected_lstm_cell(tmp_path):
     x = rng().standard_normal((2, 3, 5)).astype("float32")
     make = lambda **k: keras.layers.RNN(  # noqa: E731

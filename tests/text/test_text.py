@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import elmo_keras
-from elmo_keras.text import CharacterIds, Tokenizer, pad
+from elmo_keras.text import CharacterIds, CodePointIds, Tokenizer, WordIds, pad
 from elmo_keras.text.strings import clean, is_text, string_tensor
 
 tf = pytest.importorskip("tensorflow", reason="strings need TensorFlow")
@@ -211,3 +211,41 @@ def test_a_plain_keras_model_fits_on_padded_tokens():
     model = keras.Model(inputs, x)
     model.compile("sgd", "mse")
     model.fit(pad([["a"], ["b", "c"]]), np.zeros((2, 2)), verbose=0)
+
+
+# === Words and code points ===
+
+
+def test_word_ids():
+    words = WordIds(["the", "", "cat"])
+    assert words([["the", "dog", "cat"], ["cat"]]).numpy().tolist() == [[1, 4, 3], [3, 0, 0]]
+    assert words([[], []]).numpy().tolist() == [[0], [0]]
+    named = WordIds(["<UNK>", "the"], unknown="<UNK>")
+    assert named([["the", "dog"]]).numpy().tolist() == [[2, 1]]
+    again = WordIds.from_config(named.get_config())
+    assert again.vocabulary == ["<UNK>", "the"]
+    for vocabulary, options, message in (
+        (["a", "a"], {}, "each token once. Received: 'a' as numbers 0 and 1"),
+        (["a\nb"], {}, "without line breaks. Received: 'a\\\\nb' as number 0"),
+        (["a", 7], {}, "Received: 7 as number 1"),
+        (["a"], {"unknown": "b"}, "a word of the vocabulary, or None. Received: unknown='b'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            WordIds(vocabulary, **options)
+
+
+def test_code_point_ids():
+    marks = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+    bos, eos, oov, pad, bow, eow = range(1, 7)
+    layer = CodePointIds([*marks, "a", "🙂"], [*marks, "a", "aaa"], max_characters=5)
+    got = layer([["a", "aaaaa", "🙂x"], ["<bos>", "<pad>"], []]).numpy().tolist()
+    assert got == [
+        [[7, eow, 7, bow, pad, pad], [8, eow, 7, 7, 7, bow], [oov, eow, 8, oov, bow, pad]],
+        [[bos, eow, bos, bow, pad, pad], [oov, eow, oov, oov, 7, bow], [0] * 6],
+        [[0] * 6] * 3,
+    ]
+    begin, end = layer.boundary_ids()
+    assert begin.tolist() == [bos, eow, bos, bow, pad, pad]
+    assert end.tolist() == [eos, eow, eos, bow, pad, pad]
+    words_alone = CodePointIds(words=[*marks, "a"])
+    assert words_alone([["a", "b"]]).numpy().tolist() == [[[7], [oov]]]
