@@ -19,13 +19,13 @@ PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 # What runs on every backend: all that takes character ids.
 BACKEND_TESTS := tests/layers tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
 	tests/presets/test_preset.py tests/models/test_batches.py tests/metrics tests/test_import.py
-# What reads torch files, on the default backend; without torch `make test` skips it.
-TORCH_FILE_TESTS := tests/checkpoints/test_manylangs.py tests/checkpoints/test_strangers_manylangs.py \
-	tests/presets/test_convert.py
+# What reads torch files, which `make test` skips without torch; and strangers' files of all formats.
+MANYLANGS_TESTS := tests/checkpoints/test_manylangs.py tests/presets/test_convert.py
+STRANGERS_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_strangers_manylangs.py
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-slow test-backends test-manylangs test-jax test-torch test-jax-alone lint \
+.PHONY: demo test test-slow test-backends test-manylangs test-strangers test-jax test-torch test-jax-alone lint \
 	format notebooks dist clean
 
 demo: $(VENV)/.package
@@ -40,7 +40,10 @@ test-slow: $(VENV)/.dev
 test-backends: test-jax test-torch
 
 test-manylangs: $(VENV)/.torch
-	$(PYTEST) $(TORCH_FILE_TESTS)
+	$(PYTEST) $(MANYLANGS_TESTS)
+
+test-strangers: $(VENV)/.torch
+	$(PYTEST) --run-slow $(STRANGERS_TESTS)
 
 test-jax: $(VENV)/.jax
 	KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=0 $(PYTEST) $(BACKEND_TESTS)

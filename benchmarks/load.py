@@ -48,7 +48,7 @@ for _ in range(repeats):
     start = time.perf_counter()
     result = {"read": read, "load": load}[what]()
     seconds.append(time.perf_counter() - start)
-    grown = (peak() - before) / 1024
+    grown = grown if len(seconds) > 1 else (peak() - before) / 1024
     del result
 print(seconds[0], min(seconds), grown)
 """

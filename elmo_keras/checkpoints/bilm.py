@@ -9,8 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from elmo_keras.checkpoints import loader
-from elmo_keras.checkpoints.loader import Dataset, Entry, same
+from elmo_keras.checkpoints.loader import Dataset, Entry, same, without_padding
 from elmo_keras.checkpoints.options import Options
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.char_cnn import CharCNN
@@ -59,7 +58,9 @@ def parts(
                 "options without 'char_cnn', a model that reads words, and weights of one that "
                 "reads characters. Check that they belong to the same model."
             )
-        num_words = rows("embedding", len(vocabulary or [BEGIN, END, UNKNOWN]))
+        num_words = len(vocabulary or [BEGIN, END, UNKNOWN])
+        if "embedding" in datasets and datasets["embedding"].shape[1:] == (options.projection_dim,):
+            num_words = datasets["embedding"].shape[0]
         token_encoder = _word_embedding(num_words, options.projection_dim, vocabulary, source)
     else:
         # A model that was trained with 262 characters has a row more, which no text reaches.
@@ -115,14 +116,15 @@ def table(token_encoder: TokenEncoder, bilstm: BiLSTMStack) -> list[Entry]:
 
 
 def _words(words):
-    return [_without_padding("embedding", (words.num_words, words.dim), "embedding/embeddings")]
+    path = "token_encoder/embedding/embeddings"
+    return [without_padding("embedding", (words.num_words, words.dim), path)]
 
 
 def _characters(cnn):
     ours = "token_encoder"
     char_dim, dim = cnn.char_embedding_dim, cnn.num_filters
     shape = (cnn.num_characters - 1, char_dim)
-    rows = [_without_padding("char_embed", shape, "char_embedding/embeddings")]
+    rows = [without_padding("char_embed", shape, f"{ours}/char_embedding/embeddings")]
     for i, (width, number) in enumerate(cnn.filters):
         rows += [
             Entry(
@@ -182,18 +184,6 @@ def _lstms(bilstm, input_dim):
 def lstm_root(direction: int, layer: int) -> str:
     """Where the weights of an LSTM stand; direction 0 is forward."""
     return f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
-
-
-def _without_padding(name, shape, path):
-    # The file has no row for id 0, padding. Ours is zeros, as in the programs.
-    rows, dim = shape
-
-    def to_ours(x):
-        table = loader.empty((rows + 1, dim))
-        table[0], table[1:] = 0, x
-        return [table]
-
-    return Entry(name, (rows, dim), (f"token_encoder/{path}",), to_ours, lambda x: x[1:])
 
 
 def _swap_gates(x):

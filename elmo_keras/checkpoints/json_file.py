@@ -21,14 +21,13 @@ def load(path: pathlib.Path, what: str) -> Any:
     Raises:
         ValueError: if it is no JSON, or far too large.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise ValueError(
-            f"{path} must be a JSON file of {what}. Received: a file of more than "
-            f"{MAX_BYTES // 2**20} MiB. Check which file it is."
-        )
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"a file of more than {MAX_BYTES // 2**20} MiB")
         return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError too
+    except FileNotFoundError:
+        raise
+    except (ValueError, RecursionError, OSError) as error:  # JSONDecodeError, UnicodeDecodeError
         raise ValueError(
             f"{path} must be a JSON file of {what}. Received: {error}. Fetch it again."
         ) from error

@@ -39,6 +39,18 @@ def same(name: str, shape: tuple[int, ...], path: str) -> Entry:
     return Entry(name, tuple(shape), (path,), lambda x: [x], lambda x: x)
 
 
+def without_padding(name: str, shape: tuple[int, int], path: str) -> Entry:
+    """An entry for a table of vectors that has no row for id 0, padding; ours is zeros."""
+    rows, dim = shape
+
+    def to_ours(x):
+        table = empty((rows + 1, dim))
+        table[0], table[1:] = 0, x
+        return [table]
+
+    return Entry(name, (rows, dim), (path,), to_ours, lambda x: x[1:])
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """An array in a file: what it is can be asked before memory is taken for it.

@@ -7,6 +7,9 @@ against the program's own vectors.
 import contextlib
 import pathlib
 import pickle
+import re
+import struct
+import warnings
 import zipfile
 from collections.abc import Iterator
 
@@ -15,8 +18,8 @@ import numpy as np
 from elmo_keras._optional import OptionalModule
 from elmo_keras.checkpoints import json_file, loader, vocabulary_file
 from elmo_keras.checkpoints.checkpoint import Checkpoint
-from elmo_keras.checkpoints.loader import Dataset, Entry, same
-from elmo_keras.checkpoints.options import ACTIVATIONS, MAX_LAYERS
+from elmo_keras.checkpoints.loader import Dataset, Entry, same, without_padding
+from elmo_keras.checkpoints.options import ACTIVATIONS, MAX_CHARACTERS, MAX_LAYERS
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.code_point_encoder import CodePointEncoder
 
@@ -52,7 +55,14 @@ def open_manylangs(directory: pathlib.Path) -> Iterator[Checkpoint]:
     token_encoder_options, bilstm_options = _read_configs(directory)
     datasets = {}
     for name in (TOKEN_EMBEDDER, ENCODER):
-        datasets |= _tensors(_existing(directory / name))
+        tensors = _tensors(_existing(directory / name))
+        twice = sorted(datasets.keys() & tensors.keys())
+        if twice:
+            raise ValueError(
+                f"The weights in {source} must be in one of its files each. Received: {twice} in "
+                f"{TOKEN_EMBEDDER} and {ENCODER}. Get both from where they were published."
+            )
+        datasets |= tensors
     dictionaries = {
         key: _read_dictionary(_existing(directory / file)) if is_used else None
         for key, file, is_used in (
@@ -90,7 +100,7 @@ def table_of(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
     if encoder.has_characters:
         shape = (encoder.num_characters, encoder.char_embedding_dim)
         path = f"{ours}/char_cnn/char_embedding/embeddings"
-        rows.append(_below_padding("char_emb_layer.embedding.weight", shape, path))
+        rows.append(without_padding("char_emb_layer.embedding.weight", shape, path))
         for i, (width, number) in enumerate(encoder.filters):
             path = f"{ours}/char_cnn/convolution_{i}"
             rows += [
@@ -109,7 +119,7 @@ def table_of(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
     if encoder.has_words:
         shape = (encoder.num_words, encoder.word_embedding_dim)
         path = f"{ours}/word_embedding/embeddings"
-        rows.append(_below_padding("word_emb_layer.embedding.weight", shape, path))
+        rows.append(without_padding("word_emb_layer.embedding.weight", shape, path))
         dim += encoder.word_embedding_dim
     size = encoder.projection_dim
     rows += [
@@ -165,18 +175,6 @@ def _highway(name, dim, path):
     ]
 
 
-def _below_padding(name, shape, path):
-    """A table whose numbers are ours minus one: our row 0 is for padding, and nothing reads it."""
-    rows, dim = shape
-
-    def to_ours(x):
-        table = loader.empty((rows + 1, dim))
-        table[0], table[1:] = 0, x
-        return [table]
-
-    return Entry(name, shape, (path,), to_ours, lambda x: x[1:])
-
-
 def _aligned(x):
     array = loader.empty(x.shape)
     array[...] = x
@@ -220,7 +218,9 @@ def _read_configs(directory):
     }
     prefix = "token_embedder."
     char_dim = read.integer(cnn, "char_dim", prefix, lowest=0)
-    max_characters = read.integer(cnn, "max_characters_per_token", prefix, default=50, lowest=3)
+    max_characters = read.integer(
+        cnn, "max_characters_per_token", prefix, default=50, lowest=3, highest=MAX_CHARACTERS
+    )
     encoder = {
         "word_embedding_dim": read.integer(cnn, "word_dim", prefix, lowest=0),
         "char_embedding_dim": char_dim,
@@ -252,28 +252,35 @@ def _read_dictionary(path: pathlib.Path) -> list[str]:
     number becomes that of U+3000; of several such numbers the last one holds. Unlike there, a line
     ends at a line feed alone, so that other line ends may be entries.
     """
-    numbers = {}
+    numbers, keys = {}, set()
     for place, line in enumerate(vocabulary_file.read(path), start=1):
         fields = line.strip().split("\t")
         entry, number = fields if len(fields) == 2 else (IDEOGRAPHIC_SPACE, fields[0])
         if len(fields) > 2 or not (number.isascii() and number.isdigit()):
             raise ValueError(
-                f"{path} must have an entry, a tab and its number on each line. Received: "
-                f"{line[:60]!r} as line {place}. Fetch it again."
+                f"{path} must be a dictionary: an entry, a tab and its number on each line. "
+                f"Received: {line[:60]!r} as line {place}. Fetch it again."
             )
+        key = line.rpartition("\t")[0]
+        if key in keys:
+            raise ValueError(
+                f"{path} must be a dictionary that holds each entry once. Received: {key!r} again "
+                f"as line {place}. Fetch it again."
+            )
+        keys.add(key)
         numbers[entry] = int(number[:12])
     size = max(numbers.values(), default=-1) + 1
     if size > min(MAX_ENTRIES, 10 * len(numbers) + 1000):
         raise ValueError(
-            f"{path} must number its entries from 0 on. Received: the number {size - 1} among "
-            f"{len(numbers)} entries. Fetch it again."
+            f"{path} must be a dictionary that numbers its entries from 0 on. Received: the number "
+            f"{size - 1} among {len(numbers)} entries. Fetch it again."
         )
     entries = [""] * size
     for entry, number in numbers.items():
         if entries[number]:
             raise ValueError(
-                f"{path} must give each entry a number of its own. Received: {number} for "
-                f"{entries[number]!r} and {entry!r}. Fetch it again."
+                f"{path} must be a dictionary that gives each entry a number of its own. Received: "
+                f"{number} for {entries[number]!r} and {entry!r}. Fetch it again."
             )
         entries[number] = entry
     return entries
@@ -284,10 +291,13 @@ def _tensors(path: pathlib.Path) -> dict[str, Dataset]:
     load = torch.load  # ImportError here, with its advice, if torch is not installed
     try:
         _check_expansion(path)
-        state = load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is refused below
+            state = load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
         zipfile.BadZipFile,
+        struct.error,
         RuntimeError,
         ValueError,
         KeyError,
@@ -304,7 +314,7 @@ def _tensors(path: pathlib.Path) -> dict[str, Dataset]:
         NotImplementedError,
     ) as error:
         raise ValueError(
-            f"{path} must be a torch file of weights alone. Received: {_first_line(error)}. It is "
+            f"{path} must be a torch file of weights alone. Received: {_reason(error)}. It is "
             "damaged, or holds more than weights: get it from where it was published."
         ) from error
     if not isinstance(state, dict) or not all(
@@ -326,16 +336,20 @@ def _check_expansion(path):
 
 
 def _dataset(tensor, name, path):
-    if tensor.layout != torch.strided or tensor.numel() * tensor.element_size() > (
-        tensor.untyped_storage().nbytes()
-    ):
+    is_plain = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta)
+    size = tensor.numel() * tensor.element_size()
+    if not is_plain or size > tensor.untyped_storage().nbytes():
         raise ValueError(
             f"{path} must hold what it says. Received: {name} of shape {tuple(tensor.shape)}, "
-            "which is more than its numbers. Get the file from where it was published."
+            "which are not its numbers. Get the file from where it was published."
         )
     kind = np.dtype("float32") if tensor.is_floating_point() else np.dtype("int64")
     return Dataset(tuple(tensor.shape), kind, lambda: tensor.float().contiguous().numpy())
 
 
-def _first_line(error):
-    return str(error).strip().split("\n")[0] or type(error).__name__
+def _reason(error):
+    """What torch found, without its advice to run the file all the same."""
+    text = str(error).strip()
+    found = re.search(r"(?:WeightsUnpickler error: |Trying to load )(.*?)(?:\.\s|\n|$)", text)
+    line = found[1] if found else text.split("\n")[0]
+    return line.rstrip(".") or type(error).__name__

@@ -11,7 +11,8 @@ from elmo_keras.layers.word_embedding import WordEmbedding
 from elmo_keras.text import byte_alphabet as alphabet
 
 ACTIVATIONS = ("relu", "tanh")
-MAX_LAYERS = 100  # No model has nearly as many; a file that says so is no model's.
+# No model has nearly as many; a file that says so is no model's.
+MAX_LAYERS, MAX_CHARACTERS = 100, 10_000
 
 
 class Options:
@@ -48,7 +49,11 @@ class Options:
             cnn, "n_highway", "char_cnn.", default=0, lowest=0, highest=MAX_LAYERS
         )
         self.max_characters = read.integer(
-            cnn, "max_characters_per_token", "char_cnn.", lowest=alphabet.MIN_CHARACTERS
+            cnn,
+            "max_characters_per_token",
+            "char_cnn.",
+            lowest=alphabet.MIN_CHARACTERS,
+            highest=MAX_CHARACTERS,
         )
         self.filters = read.filters(cnn, "filters", "char_cnn.", self.max_characters)
         self.activation = read.choice(cnn, "activation", "char_cnn.", ACTIVATIONS)

@@ -30,6 +30,7 @@ tf = OptionalModule(
 # Not the model's: the optimizer's and the trainer's own.
 _TRAINING = re.compile(r"(/Adagrad|/Adam|/Adam_1|/Momentum)$|^(global_step|train_perplexity)$")
 _TRAINING_PREFIX = "lm/"
+_HUB_LSTM = re.compile(r"RNN_([01])/RNN/MultiRNNCell/Cell(\d{1,3})/rnn/lstm_cell/(.+)")
 _HUB_MIXES = (
     ("aggregation/weights", "aggregation/scaling"),
     ("aggregation/elmo_output_ELMo_W", "aggregation/elmo_output_ELMo_gamma"),  # DeepPavlov's
@@ -108,7 +109,7 @@ def _training_datasets(prefix):
 
 
 def _renamed_from_training(name):
-    match = re.fullmatch(r"RNN_([01])/rnn/(?:multi_rnn_cell/cell_(\d+)/)?lstm_cell/(.+)", name)
+    match = re.fullmatch(r"RNN_([01])/rnn/(?:multi_rnn_cell/cell_(\d{1,3})/)?lstm_cell/(.+)", name)
     return _lstm_name(match) if match else name
 
 
@@ -137,7 +138,7 @@ def open_hub_module(prefix: pathlib.Path) -> Iterator[Checkpoint]:
         name = name.removeprefix("module/")
         if name.startswith("bilm/"):
             name = name.removeprefix("bilm/")
-            match = re.fullmatch(r"RNN_([01])/RNN/MultiRNNCell/Cell(\d+)/rnn/lstm_cell/(.+)", name)
+            match = _HUB_LSTM.fullmatch(name)
             variables[_lstm_name(match) if match else name] = dataset
         elif name.startswith("aggregation/"):
             mix[name] = dataset
@@ -176,13 +177,13 @@ def _hub_options(variables: Mapping[str, Dataset], source: str) -> dict:
     gates = shape(f"{root}/B", 1)[0]
     projected = f"{root}/W_P_0"
     units = gates // 4
-    lstm = {"dim": units, "n_layers": number(r"RNN_0/.*/Cell(\d+)/.*"), **_HUB_OPTIONS}
+    lstm = {"dim": units, "n_layers": number(r"RNN_0/.*/Cell(\d{1,3})/.*"), **_HUB_OPTIONS}
     lstm["projection_dim"] = shape(projected, 2)[1] if projected in variables else units
-    widths = [shape(f"CNN/W_cnn_{i}", 4) for i in range(number(r"CNN/W_cnn_(\d+)"))]
+    widths = [shape(f"CNN/W_cnn_{i}", 4) for i in range(number(r"CNN/W_cnn_(\d{1,3})"))]
     cnn = {
         "embedding": {"dim": shape("char_embed", 2)[1]},
         "filters": [[width, number] for _, width, _, number in widths],
-        "n_highway": number(r"CNN_high_(\d+)/.*"),
+        "n_highway": number(r"CNN_high_(\d{1,3})/.*"),
         **_HUB_CNN_OPTIONS,
     }
     return {"lstm": lstm, "char_cnn": cnn}
@@ -201,7 +202,7 @@ def _read_mix(mix, num_layers, source):
     if not mix:
         return None
     weights, gamma = next((pair for pair in _HUB_MIXES if pair[0] in mix), _HUB_MIXES[0])
-    scale_shape = (1,) if gamma in mix and mix[gamma].shape == (1,) else ()
+    scale_shape = () if weights == _HUB_MIXES[0][0] else (1,)
     table = [loader.same(weights, (num_layers,), ""), loader.same(gamma, scale_shape, "")]
     loader.check(table, mix, source)
     scalars, scale = (loader.read(mix[name], name, source) for name in (weights, gamma))

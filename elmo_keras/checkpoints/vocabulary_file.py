@@ -6,7 +6,7 @@ import zlib
 
 # bilm-tf's trainer skips this line, and so do ids.
 _SKIPPED = "!!!MAXTERMID"
-MAX_BYTES = 2**30
+MAX_BYTES, MAX_WORDS = 2**26, 5_000_000
 
 
 def read(path: pathlib.Path) -> list[str]:
@@ -29,6 +29,8 @@ def read(path: pathlib.Path) -> list[str]:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise ValueError(f"more than {MAX_BYTES // 2**20} MiB of text")
+        if content.count(b"\n") > MAX_WORDS:
+            raise ValueError(f"more than {MAX_WORDS:,} lines")
         text = content.decode("utf-8")
     except (OSError, EOFError, zlib.error, ValueError) as error:
         if isinstance(error, FileNotFoundError):

@@ -67,6 +67,14 @@ class BiLSTMStack(Composite):
             raise ValueError(
                 f"`num_layers` must be a positive int. Received: num_layers={num_layers}"
             )
+        for name, value in (("cell_clip", cell_clip), ("projection_clip", projection_clip)):
+            if value is not None and not (_is_number(value) and value > 0):
+                raise ValueError(f"`{name}` must be a positive number or None. Received: {value!r}")
+        if not isinstance(residual, bool) or not _is_number(forget_bias):
+            raise ValueError(
+                "`residual` must be a bool and `forget_bias` a number. "
+                f"Received: residual={residual!r}, forget_bias={forget_bias!r}"
+            )
         self.num_layers = num_layers
         self.units = units
         self.projection_dim = projection_dim
@@ -157,3 +165,7 @@ class BiLSTMStack(Composite):
             }
         )
         return config
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -115,6 +115,12 @@ class ElmoLayer(PresetMethods, TextInputs):
         super().__init__(**kwargs)
         if state not in STATES:
             raise ValueError(f"`state` must be one of {STATES}. Received: state={state!r}")
+        if not isinstance(keep_boundaries, bool):
+            raise ValueError(
+                f"`keep_boundaries` must be a bool. Received: keep_boundaries={keep_boundaries!r}"
+            )
+        if not isinstance(max_rows, int) or isinstance(max_rows, bool) or max_rows < 1:
+            raise ValueError(f"`max_rows` must be a positive int. Received: max_rows={max_rows!r}")
         if token_encoder is None:
             token_encoder = CharCNN(dtype=self.dtype_policy, name="token_encoder")
         if bilstm is None:

@@ -33,19 +33,22 @@ class LSTMStates(keras.layers.Layer):
         self.units = units
         self.max_rows = max_rows
 
+    @property
+    def shapes(self):
+        """The shapes of the saved states by name; none for `"zeros"`."""
+        if self.mode == "zeros":
+            return {}
+        rows = 1 if self.mode == "warm" else self.max_rows
+        sizes = {"hidden": self.output_dim, "cell": self.units}
+        return {name: (2, self.num_layers, rows, size) for name, size in sizes.items()}
+
     def build(self, input_shape=None):
         if self.mode == "zeros":
             return
-        rows = 1 if self.mode == "warm" else self.max_rows
         self._refuse_a_strategy()
         self.hidden, self.cell = (
-            self.add_weight(
-                shape=(2, self.num_layers, rows, size),
-                initializer="zeros",
-                trainable=False,
-                name=name,
-            )
-            for name, size in (("hidden", self.output_dim), ("cell", self.units))
+            self.add_weight(shape=shape, initializer="zeros", trainable=False, name=name)
+            for name, shape in self.shapes.items()
         )
 
     def _refuse_a_strategy(self):

@@ -11,11 +11,19 @@ import numpy as np
 
 from elmo_keras.checkpoints import json_file, loader
 from elmo_keras.checkpoints.hdf5_file import open_datasets
+from elmo_keras.checkpoints.options import MAX_CHARACTERS, MAX_LAYERS
 from elmo_keras.layers.composite import given_weights, named_weights
 from elmo_keras.layers.elmo_layer import ElmoLayer
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 DTYPES = ("float32", "float16")
+# What is made before weights are looked at: layers, mixes, the ids of a token.
+_LIMITS = {
+    "num_layers": MAX_LAYERS,
+    "num_highways": MAX_LAYERS,
+    "num_representations": MAX_LAYERS,
+    "max_characters": MAX_CHARACTERS,
+}
 # The arguments of ElmoLayer that say which weights it has of its own.
 _DECIDE_OWN_WEIGHTS = {"output", "num_representations", "state", "max_rows"}
 
@@ -82,17 +90,20 @@ def load_preset(directory: pathlib.Path, cls=ElmoLayer, **options) -> ElmoLayer:
     weights_path = directory / WEIGHTS
     if not weights_path.is_file():
         raise ValueError(f"{directory} must hold a preset. Received: no {WEIGHTS} in it.")
+    _check_sizes(config, path)
     with open_datasets(weights_path) as datasets:
+        is_changed = bool(_DECIDE_OWN_WEIGHTS & options.keys())
         try:
             layer = cls.from_config({**config["config"], **options})
+            _fill(layer, datasets, str(weights_path), is_changed)
+        except _Unfit as error:
+            raise ValueError(str(error)) from error
         # What a config holds decides which code fails, and how.
         except Exception as error:
             raise ValueError(
                 f"{path} must be the config of an ElmoLayer, and the arguments {sorted(options)} "
                 f"must be its own. Received: {type(error).__name__}: {error}"
             ) from error
-        is_changed = bool(_DECIDE_OWN_WEIGHTS & options.keys())
-        _fill(layer, datasets, str(weights_path), is_changed)
     return layer
 
 
@@ -127,6 +138,13 @@ def _fill(
         used.add(path)
         return loader.value(loader.read(dataset, path, source), dtype)
 
+    states = layer.lstm_states
+    for name, shape in states.shapes.items():
+        path = f"{states.name}/{name}"
+        if not is_changed and path in datasets and tuple(datasets[path].shape) != shape:
+            raise _unfit(
+                source, f"wrong shape: {path} must be {shape}, is {tuple(datasets[path].shape)}"
+            )
     with given_weights(find):
         layer.build((None, None, *layer.token_encoder.ids_shape))
     for path, weight in _own_weights(layer).items():
@@ -139,8 +157,35 @@ def _fill(
         raise _unfit(source, f"not used: {', '.join(left[:20])}")
 
 
-def _unfit(source, received):
+def _check_sizes(content, path, key=""):
+    """Refuses numbers in a config that would keep a machine busy before a weight is looked at."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            _check_sizes(value, path, f"{key}.{name}" if key else name)
+    elif isinstance(content, list):
+        if len(content) > json_file.MAX_FILTERS:
+            raise _too_large(path, key, json_file.MAX_FILTERS, f"{len(content)} of them")
+        for value in content:
+            _check_sizes(value, path, key)
+    elif isinstance(content, (int, float)):
+        limit = _LIMITS.get(key.rsplit(".", 1)[-1], json_file.MAX_SIZE)
+        if not abs(content) <= limit:
+            raise _too_large(path, key, limit, content)
+
+
+def _too_large(path, key, limit, received):
     return ValueError(
+        f"In {path}, {key} must be at most {limit}. Received: {str(received)[:40]}. Check that the "
+        "file is the config.json of a preset."
+    )
+
+
+class _Unfit(ValueError):
+    """Weights that are not those of the config."""
+
+
+def _unfit(source, received):
+    return _Unfit(
         f"The weights in {source} must be those that its {CONFIG} describes. Received: {received}. "
         "Fetch or save the preset again."
     )

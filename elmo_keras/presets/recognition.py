@@ -96,7 +96,9 @@ class _Directory:
     def model(self) -> Found | None:
         """The model in the directory, or `None` if it holds none."""
         config = self.path / preset.CONFIG
-        if config.is_file() and preset.is_config(_json(config)):
+        if config.is_file() and (
+            (self.path / preset.WEIGHTS).is_file() or preset.is_config(_json(config))
+        ):
             return Found("preset", self.path)
         if any((self.path / n).is_file() for n in (manylangs.TOKEN_EMBEDDER, manylangs.ENCODER)):
             return Found("manylangs", self.path)

@@ -70,6 +70,8 @@ class Tokenizer(TextLayer):
                 "`max_tokens` must be a positive int, or None to keep all tokens. "
                 f"Received: max_tokens={max_tokens!r}"
             )
+        if not isinstance(lowercase, bool):
+            raise ValueError(f"`lowercase` must be a bool. Received: lowercase={lowercase!r}")
         self.method = method
         self.lowercase = lowercase
         self.max_tokens = max_tokens
