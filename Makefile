@@ -25,8 +25,8 @@ STRANGERS_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_st
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-slow test-backends test-manylangs test-strangers test-jax test-torch test-jax-alone lint \
-	format notebooks dist clean
+.PHONY: demo test test-slow test-backends test-manylangs test-strangers test-jax test-torch \
+	test-jax-alone lint format notebooks dist clean
 
 demo: $(VENV)/.package
 	$(BIN)/elmo-keras demo
