@@ -204,7 +204,7 @@ def test_odd_ends_of_lines(read, kind):
         b"\xef\xbb\xbf" + data,
     ):
         check(read(odd))
-        check(read(gzip.compress(odd)))
+        check(read(gzip.compress(odd, mtime=0)))
 
 
 def test_a_wrong_number_of_words(read):
@@ -282,7 +282,7 @@ def test_bad_binary_numbers(read):
     "data, message",
     [
         (b"", "an empty file"),
-        (gzip.compress(b""), "an empty file"),
+        (gzip.compress(b"", mtime=0), "an empty file"),
         (b"4 5\n", "nothing behind it"),
         (b"0 5\na 1 2 3 4 5\n", "'0 5"),
         (b"-4 5\na 1 2 3 4 5\n", "'-4 5"),
@@ -300,7 +300,7 @@ def test_bad_binary_numbers(read):
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "a word and at most"),
         (b"PK\x03\x04" + bytes(100), "must be readable"),
         (b"\x1f\x8b" + bytes(100), "must be readable"),
-        (gzip.compress(content(HEADER)) + b"more", "must be readable"),
+        (gzip.compress(content(HEADER), mtime=0) + b"more", "must be readable"),
         (b"4 5\na " + bytes(19), "19|21 bytes behind the beginning of word 1"),
     ],
     ids=lambda value: ascii(value[:30]),

@@ -166,7 +166,13 @@ class TestGood:
 class TestKinds:
     @pytest.mark.parametrize(
         "content",
-        [b"", b"{}", bytes(10240), gzip.compress(b"{}" * 1000), b"\x89HDF\r\n\x1a\n" + NOISE],
+        [
+            b"",
+            b"{}",
+            bytes(10240),
+            gzip.compress(b"{}" * 1000, mtime=0),
+            b"\x89HDF\r\n\x1a\n" + NOISE,
+        ],
         ids=["empty", "json", "zeros", "json.gz", "hdf5"],
     )
     def test_other_files(self, path, content):
