@@ -154,7 +154,7 @@ class TestOnce:
 
     def test_cache_that_is_read_only(self, server, monkeypatch):
         path = fetch(server.address)
-        monkeypatch.setattr(download, "FileLock", None)
+        monkeypatch.setattr(download, "filelock", None)
         assert fetch(server.address, sha256(CONTENT)) == path
 
     def test_damaged_copy_is_downloaded_again(self, server, cache):
