@@ -12,7 +12,7 @@ import h5py
 
 from elmo_keras.checkpoints import bilm, loader, vocabulary_file
 from elmo_keras.checkpoints.checkpoint import Checkpoint
-from elmo_keras.checkpoints.hdf5_file import open_datasets
+from elmo_keras.checkpoints.hdf5_file import ERRORS, open_datasets
 from elmo_keras.checkpoints.options import Options, options_of
 from elmo_keras.layers.composite import named_weights
 from elmo_keras.layers.elmo_layer import ElmoLayer
@@ -124,5 +124,5 @@ def is_weights(path: pathlib.Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return any(name in file for name in ("char_embed", "CNN", "RNN_0"))
-    except OSError:
+    except ERRORS:
         return False

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from elmo_keras.checkpoints import loader, tensorflow_checkpoint, vocabulary_file
-from elmo_keras.checkpoints.hdf5_file import open_datasets
+from elmo_keras.checkpoints.hdf5_file import ERRORS, open_datasets
 from elmo_keras.checkpoints.tensorflow_checkpoint import SOFTMAX
 
 FILE, VOCABULARY = "softmax_weights.hdf5", "vocabulary.txt"
@@ -49,7 +49,7 @@ def is_softmax(path: pathlib.Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return "softmax" in file
-    except OSError:
+    except ERRORS:
         return False
 
 

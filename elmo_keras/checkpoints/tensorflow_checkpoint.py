@@ -214,7 +214,7 @@ def _open(prefix: pathlib.Path) -> dict[str, Dataset]:
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except (tf.errors.OpError, ValueError, RuntimeError, IndexError, MemoryError) as error:
         raise ValueError(
             f"{prefix} must be a TensorFlow checkpoint. Received: {error}. A file of it is missing "
             "or damaged: fetch all of them again."
@@ -236,7 +236,7 @@ def _open(prefix: pathlib.Path) -> dict[str, Dataset]:
     def read(name):
         try:
             return reader.get_tensor(name)
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, IndexError, MemoryError) as error:
             raise ValueError(error) from error
 
     return {

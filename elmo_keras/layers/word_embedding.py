@@ -64,18 +64,15 @@ class WordEmbedding(TokenEncoder):
         self.num_words = num_words
         self.dim = dim
         self.begin, self.end, self.unknown = begin, end, unknown
-        if vocabulary is None:
-            marks = [begin, end, unknown]
-            self._vocabulary = Vocabulary(marks + [""] * (num_words - len(marks)))
-            self._has_vocabulary = False
-        else:
-            self._vocabulary = Vocabulary(vocabulary)
-            self._has_vocabulary = True
+        self._has_vocabulary = vocabulary is not None
+        self._vocabulary = Vocabulary(vocabulary if self._has_vocabulary else [begin, end, unknown])
+        known = len(self._vocabulary)
         missing = [mark for mark in (begin, end, unknown) if mark not in self._vocabulary]
-        if len(self._vocabulary) != num_words or missing:
+        is_whole = known == num_words if self._has_vocabulary else known <= num_words
+        if not is_whole or missing:
             raise ValueError(
                 f"`vocabulary` must hold {num_words} words, {begin!r}, {end!r} and {unknown!r} "
-                f"among them. Received: {len(self._vocabulary)} words"
+                f"among them. Received: {known} words"
                 f"{' without ' + ', '.join(missing) if missing else ''}. It must be the file that "
                 "the model was trained with."
             )

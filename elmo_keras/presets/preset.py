@@ -141,7 +141,11 @@ def _fill(
     states = layer.lstm_states
     for name, shape in states.shapes.items():
         path = f"{states.name}/{name}"
-        if not is_changed and path in datasets and tuple(datasets[path].shape) != shape:
+        if is_changed:
+            continue
+        if path not in datasets:
+            raise _unfit(source, f"missing: {path}")
+        if tuple(datasets[path].shape) != shape:
             raise _unfit(
                 source, f"wrong shape: {path} must be {shape}, is {tuple(datasets[path].shape)}"
             )

@@ -31,9 +31,6 @@ from tests.fresh_process import ROOT
 # Two minutes of processes that are starved and watched: `make test-strangers`.
 pytestmark = pytest.mark.slow
 
-needs_tensorflow = pytest.mark.skipif(
-    not toys.IS_TENSORFLOW, reason="TensorFlow reads its checkpoints"
-)
 MIB = 2**20
 ROOM = 6 * 2**30  # bytes of addresses that a load may take
 MOST_MEMORY = 192 * MIB  # bytes of memory: toy models take one or two MiB
@@ -383,6 +380,50 @@ def test_files_cut_short(model, kind, file, words):
             assert_loaded(one.load())
         else:
             one.assert_refused(words)
+
+
+DAMAGES = {
+    "overwritten": lambda content, place: content[:place] + b"\xff" * 8 + content[place + 8 :],
+    "lost": lambda content, place: content[:place] + content[place + 5 :],
+}
+DAMAGED = [
+    ("characters", "weights.hdf5"),
+    ("embeddings", EMBEDDINGS),
+    ("preset", "model.weights.h5"),
+    ("preset", "config.json"),
+    ("training", "model.ckpt-7.index"),
+    ("training", "model.ckpt-7.data-00000-of-00001"),
+    ("hub", "variables/variables.index"),
+]
+
+
+def outcomes_of_damage(path, damage, load, named):
+    """What comes of damage to a file, in many places of its beginning, that is not as it should be.
+
+    Numbers of weights may be damaged and still be numbers: such a file loads.
+    """
+    content = path.read_bytes()
+    wrong = {}
+    for place in np.linspace(0, min(len(content), 4000), 120, dtype=int).tolist():
+        path.write_bytes(DAMAGES[damage](content, place))
+        outcome = load()
+        try:
+            if outcome.kind == "loaded":
+                assert_loaded(outcome)
+            else:
+                assert_refused(outcome, named)
+        except AssertionError:
+            wrong[place] = outcome
+    return wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind, file", DAMAGED, ids=str)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_bytes(model, kind, file, damage):
+    one = model(kind)
+    path = one.directory / file
+    assert outcomes_of_damage(path, damage, one.load, str(one.directory)) == {}
 
 
 ABSENT = [

@@ -4,6 +4,7 @@ torch wrote two generations of files: pickles one after the other, and since ver
 one in it.
 """
 
+import functools
 import io
 import json
 import os
@@ -19,6 +20,7 @@ import pytest
 from tests import foreign
 from tests.checkpoints.test_strangers import (
     CHANGES,
+    DAMAGES,
     DEPTHS,
     MANY,
     MIB,
@@ -30,6 +32,7 @@ from tests.checkpoints.test_strangers import (
     changed,
     dotted,
     every_change,
+    outcomes_of_damage,
     paths_of,
 )
 
@@ -130,6 +133,16 @@ def test_files_cut_at_every_byte(model, jail, generation):
     for size in range(len(content)):
         path.write_bytes(content[:size])
         assert_refused(jail.load(path.parent), EMBEDDER)
+
+
+@pytest.mark.slow
+@every_generation
+@pytest.mark.parametrize("file", ["cnn_sample.json", EMBEDDER, ENCODER, "char.dic"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_bytes(model, jail, generation, file, damage):
+    directory = model(generation)
+    load = functools.partial(jail.load, directory)
+    assert outcomes_of_damage(directory / file, damage, load, str(directory)) == {}
 
 
 @pytest.mark.parametrize("file", FILES)
