@@ -2,7 +2,7 @@
 
 Sources: bilm-tf, `bilm/model.py` (`_pretrained_initializer`) and `bilm/training.py`
 (`dump_weights`); AllenNLP, `modules/elmo.py` and `modules/elmo_lstm.py`. What TensorFlow 1 and
-TF-Hub call the same weights is in `tensorflow.py`.
+TF-Hub call the same weights is in `tensorflow_checkpoint.py`.
 """
 
 from collections.abc import Mapping
@@ -47,10 +47,6 @@ def parts(
     Raises:
         ValueError: if the vocabulary does not fit.
     """
-
-    def rows(name, default):
-        return (datasets[name].shape or (default,))[0] if name in datasets else default
-
     if options.reads_words:
         if "char_embed" in datasets and "embedding" not in datasets:
             raise ValueError(
@@ -64,9 +60,8 @@ def parts(
         token_encoder = _word_embedding(num_words, options.projection_dim, vocabulary, source)
     else:
         # A model that was trained with 262 characters has a row more, which no text reaches.
-        num_characters = rows("char_embed", 0) + (not has_padding)
-        if num_characters != alphabet.NUM_CHARACTERS + 1:
-            num_characters = alphabet.NUM_CHARACTERS
+        rows = datasets["char_embed"].shape[:1] if "char_embed" in datasets else ()
+        is_larger = rows == (alphabet.NUM_CHARACTERS + has_padding,)
         token_encoder = CharCNN(
             filters=options.filters,
             char_embedding_dim=options.char_embedding_dim,
@@ -76,7 +71,7 @@ def parts(
             ),
             activation=options.activation,
             max_characters=options.max_characters,
-            num_characters=num_characters,
+            num_characters=alphabet.NUM_CHARACTERS + is_larger,
             name="token_encoder",
         )
     has_projection = any(name.endswith("/W_P_0") for name in datasets)
@@ -109,10 +104,8 @@ def _word_embedding(num_words, dim, vocabulary, source):
 
 def table(token_encoder: TokenEncoder, bilstm: BiLSTMStack) -> list[Entry]:
     """The format's table for two layers: (their name, their shape, our paths, transform)."""
-    rows = _words(token_encoder) if isinstance(token_encoder, WordEmbedding) else []
-    if isinstance(token_encoder, CharCNN):
-        rows = _characters(token_encoder)
-    return rows + _lstms(bilstm, token_encoder.output_dim)
+    tokens = _words if isinstance(token_encoder, WordEmbedding) else _characters
+    return tokens(token_encoder) + _lstms(bilstm, token_encoder.output_dim)
 
 
 def _words(words):

@@ -12,7 +12,7 @@ import h5py
 
 from elmo_keras.checkpoints import bilm, loader, vocabulary_file
 from elmo_keras.checkpoints.checkpoint import Checkpoint
-from elmo_keras.checkpoints.hdf5_file import ERRORS, open_datasets
+from elmo_keras.checkpoints.hdf5_file import holds, open_datasets
 from elmo_keras.checkpoints.options import Options, options_of
 from elmo_keras.layers.composite import named_weights
 from elmo_keras.layers.elmo_layer import ElmoLayer
@@ -121,8 +121,4 @@ def save_hdf5(layer: ElmoLayer, directory) -> None:
 
 def is_weights(path: pathlib.Path) -> bool:
     """Whether a file holds weights of this format, judged by its content."""
-    try:
-        with h5py.File(path, "r") as file:
-            return any(name in file for name in ("char_embed", "CNN", "RNN_0"))
-    except ERRORS:
-        return False
+    return holds(path, "char_embed", "CNN", "RNN_0")

@@ -44,6 +44,15 @@ def open_datasets(path: pathlib.Path) -> Iterator[dict[str, Dataset]]:
         yield datasets
 
 
+def holds(path: pathlib.Path, *names: str) -> bool:
+    """Whether a file is an HDF5 file with one of these names in it."""
+    try:
+        with h5py.File(path, "r") as file:
+            return any(name in file for name in names)
+    except ERRORS:
+        return False
+
+
 class _Refused(Exception):
     """A file that could be read, and must not be."""
 

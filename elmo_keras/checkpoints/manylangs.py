@@ -268,7 +268,7 @@ def _read_dictionary(path: pathlib.Path) -> list[str]:
                 f"as line {place}. Fetch it again."
             )
         keys.add(key)
-        numbers[entry] = int(number[:12])
+        numbers[entry] = int(number.lstrip("0")[:12] or 0)
     size = max(numbers.values(), default=-1) + 1
     if size > min(MAX_ENTRIES, 10 * len(numbers) + 1000):
         raise ValueError(
@@ -343,8 +343,13 @@ def _dataset(tensor, name, path):
             f"{path} must hold what it says. Received: {name} of shape {tuple(tensor.shape)}, "
             "which are not its numbers. Get the file from where it was published."
         )
+
+    def read():
+        # A copy: tensors may share their numbers, weights must not.
+        return tensor.detach().to(torch.float32, copy=True).contiguous().numpy()
+
     kind = np.dtype("float32") if tensor.is_floating_point() else np.dtype("int64")
-    return Dataset(tuple(tensor.shape), kind, lambda: tensor.float().contiguous().numpy())
+    return Dataset(tuple(tensor.shape), kind, read)
 
 
 def _reason(error):

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from elmo_keras.checkpoints import loader, tensorflow_checkpoint, vocabulary_file
-from elmo_keras.checkpoints.hdf5_file import ERRORS, open_datasets
+from elmo_keras.checkpoints.hdf5_file import holds, open_datasets
 from elmo_keras.checkpoints.tensorflow_checkpoint import SOFTMAX
 
 FILE, VOCABULARY = "softmax_weights.hdf5", "vocabulary.txt"
@@ -46,11 +46,7 @@ def read_hdf5(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
 
 def is_softmax(path: pathlib.Path) -> bool:
     """Whether a file holds a softmax as AllenNLP publishes them, judged by its content."""
-    try:
-        with h5py.File(path, "r") as file:
-            return "softmax" in file
-    except ERRORS:
-        return False
+    return holds(path, "softmax")
 
 
 def save(softmax: Softmax, directory: pathlib.Path) -> None:

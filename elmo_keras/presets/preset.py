@@ -127,7 +127,7 @@ def _fill(
     """
     used = set()
 
-    def find(path, shape, dtype=None):
+    def expect(path, shape):
         if path not in datasets:
             raise _unfit(source, f"missing: {path}")
         dataset = datasets[path]
@@ -135,20 +135,16 @@ def _fill(
             raise _unfit(source, f"wrong shape: {path} must be {shape}, is {dataset.shape}")
         if dataset.dtype.kind != "f":
             raise _unfit(source, f"wrong type: {path} must hold floats, holds {dataset.dtype}")
+        return dataset
+
+    def find(path, shape, dtype=None):
+        dataset = expect(path, shape)
         used.add(path)
         return loader.value(loader.read(dataset, path, source), dtype)
 
-    states = layer.lstm_states
-    for name, shape in states.shapes.items():
-        path = f"{states.name}/{name}"
-        if is_changed:
-            continue
-        if path not in datasets:
-            raise _unfit(source, f"missing: {path}")
-        if tuple(datasets[path].shape) != shape:
-            raise _unfit(
-                source, f"wrong shape: {path} must be {shape}, is {tuple(datasets[path].shape)}"
-            )
+    if not is_changed:  # States are made as zeros first: not in a size that the file lacks.
+        for name, shape in layer.lstm_states.shapes.items():
+            expect(f"{layer.lstm_states.name}/{name}", shape)
     with given_weights(find):
         layer.build((None, None, *layer.token_encoder.ids_shape))
     for path, weight in _own_weights(layer).items():

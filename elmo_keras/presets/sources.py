@@ -33,9 +33,16 @@ def local(source, sha256=None) -> Iterator[list[pathlib.Path]]:
     """
     with contextlib.ExitStack() as stack:
         paths = [_fetched(*pair) for pair in _addressed(source, sha256)]
-        if len(paths) == 1 and _is_archive(paths[0]):
-            paths = [stack.enter_context(archives.unpacked(paths[0]))]
-        yield paths
+        if len(paths) != 1 or not _is_archive(paths[0]):
+            yield paths
+            return
+        (archive,) = paths
+        folder = stack.enter_context(archives.unpacked(archive))
+        try:
+            yield [folder]
+        except ValueError as error:
+            # The folder is gone when the error is read; the archive is what its reader knows.
+            raise ValueError(str(error).replace(str(folder), str(archive))) from error
 
 
 def _addressed(source, sha256):

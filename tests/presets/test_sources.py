@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import re
 import tarfile
 import threading
 import zipfile
@@ -141,6 +142,18 @@ def test_an_address_that_does_not_answer(server):
     address, _ = server
     with pytest.raises(OSError, match="absent.zip"):
         of(f"{address}/absent.zip")
+
+
+def test_errors_name_the_archive(tmp_path, checkpoint):
+    """Not the folder that it was unpacked into, which nobody can look at any more."""
+    weights = checkpoint / "weights.hdf5"
+    weights.write_bytes(weights.read_bytes()[:2000])
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in checkpoint.iterdir():
+            archive.write(file, f"elmo/{file.name}")
+    with pytest.raises(ValueError, match=re.escape(f"{path}/elmo/weights.hdf5 must be an HDF5")):
+        of(path)
 
 
 @pytest.mark.parametrize(
