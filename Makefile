@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 # What runs on every backend: all that takes character ids.
-BACKEND_TESTS := tests/layers tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
+BACKEND_TESTS := tests/kernels tests/layers tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
 	tests/presets/test_preset.py tests/models/test_batches.py tests/metrics tests/test_import.py
 # What reads torch files, which `make test` skips without torch; and strangers' files of all formats.
 MANYLANGS_TESTS := tests/checkpoints/test_manylangs.py tests/presets/test_convert.py

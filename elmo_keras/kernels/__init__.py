@@ -5,6 +5,17 @@
   raise on values.
 - `in_distribution_strategy()`: whether the code runs under a `tf.distribute` strategy.
 - `adopt(array)`: a tensor of a numpy array's values that takes over its memory where it can.
+- `has_dynamic_shapes()`: whether the shape of a tensor may depend on values here.
+- `steps(x, mask)`: the steps of a padded batch as the scan works on them, or `None` where only
+  Keras' own loop over a cell will do (TensorFlow under XLA). Its `pack(x)` and `unpack(x)` turn
+  `(batch, time, dim)` into the scan's own form and back, with zeros where the mask leaves out. On
+  TensorFlow that form is without padding; on JAX and PyTorch, padding is computed and passed over.
+- `projected_lstm(steps, x, states, weights, backward, cell_clip, projection_clip, forget_bias)`:
+  one layer of LSTMs in one direction, as `layers.ProjectedLSTMCell` has it step by step: `x` is
+  packed, `states` are `(hidden, cell)`, `weights` are `[W, b, U, P]` or, without a projection,
+  `[W, b, U]`; it returns the packed hidden states and the final `(hidden, cell)`. The input product
+  covers all steps at once, and in the gradient, written by hand, every weight has one product over
+  all steps. The cell is computed in float32 at least, whatever the type of the products.
 """
 
 import importlib
@@ -16,3 +27,6 @@ _backend = importlib.import_module(f"elmo_keras.kernels.{keras.backend.backend()
 require = _backend.require
 in_distribution_strategy = _backend.in_distribution_strategy
 adopt = _backend.adopt
+has_dynamic_shapes = _backend.has_dynamic_shapes
+steps = _backend.steps
+projected_lstm = _backend.projected_lstm

@@ -19,3 +19,128 @@ def in_distribution_strategy():
 def adopt(array):
     """A tensor in the memory of an array that nobody else writes to."""
     return torch.from_numpy(array)
+
+
+def has_dynamic_shapes():
+    """Whether shapes may depend on values here: while nothing is compiled."""
+    return not torch.compiler.is_compiling()
+
+
+def steps(x, mask=None):
+    """See `PaddedSteps`."""
+    return PaddedSteps(x, mask)
+
+
+class PaddedSteps:
+    """All steps of a batch, time first; the mask says which ones count.
+
+    Args:
+        x: `(batch, time, dim)` float, whose shape counts.
+        mask: `(batch, time)` bool, or `None` where all steps are real.
+    """
+
+    def __init__(self, x, mask=None):
+        if mask is None:
+            mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        self.mask = mask.transpose(0, 1)[..., None]  # (time, batch, 1)
+
+    def pack(self, x):
+        """`(time, batch, dim)` of `(batch, time, dim)`."""
+        return x.transpose(0, 1)
+
+    def unpack(self, x):
+        """`(batch, time, dim)` of `(time, batch, dim)`, zeros where no step is."""
+        return torch.where(self.mask, x, 0).transpose(0, 1)
+
+
+def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection_clip, forget_bias):
+    """One layer in one direction; see `elmo_keras.kernels`."""
+    hidden, cell = states
+    options = (backward, cell_clip, projection_clip, forget_bias)
+    cell = cell.to(torch.promote_types(x.dtype, torch.float32))
+    outputs, hidden, cell = _Scan.apply(options, steps.mask, x, hidden, cell, *weights)
+    return outputs, (hidden, cell.to(x.dtype))
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, options, mask, x, hidden, cell, *weights):
+        backward, cell_clip, projection_clip, forget_bias = options
+        kernel, bias, recurrent, *projection = weights
+        given = x @ kernel + bias  # (time, batch, 4 * units)
+        is_saving = any(ctx.needs_input_grad)
+        outputs, saved = x.new_empty((*x.shape[:2], recurrent.shape[0])), []
+        for t in _order(len(x), backward):
+            gates = given[t].to(cell.dtype) + (hidden @ recurrent).to(cell.dtype)
+            i, f, g, o = gates.chunk(4, dim=-1)  # (batch, units)
+            i, f, g, o = i.sigmoid(), (f + forget_bias).sigmoid(), g.tanh(), o.sigmoid()
+            if is_saving:
+                saved += (i, f, g, o, hidden, cell)
+            c = _clip(f * cell + i * g, cell_clip)
+            h = (o * c.tanh()).to(x.dtype)
+            if projection:
+                h = _clip(h @ projection[0], projection_clip)
+            outputs[t] = h
+            hidden, cell = torch.where(mask[t], h, hidden), torch.where(mask[t], c, cell)
+        if is_saving:
+            ctx.options = options
+            ctx.save_for_backward(mask, x, outputs, *weights, *saved)
+        return outputs, hidden, cell
+
+    @staticmethod
+    def backward(ctx, d_outputs, d_hidden, d_cell):
+        backward, cell_clip, projection_clip, _ = ctx.options
+        mask, x, outputs, *rest = ctx.saved_tensors
+        number = len(ctx.needs_input_grad) - 5
+        (kernel, _, recurrent, *projection), saved = rest[:number], rest[number:]
+        d_gates = x.new_empty((*x.shape[:2], kernel.shape[1]))
+        before = torch.empty_like(outputs)
+        d_projected = torch.empty_like(outputs)
+        inner = x.new_empty((*x.shape[:2], kernel.shape[1] // 4))
+        for count, t in reversed(list(enumerate(_order(len(x), backward)))):
+            i, f, g, o, before[t], cell = saved[6 * count : 6 * count + 6]
+            is_real = mask[t]
+            unclipped = f * cell + i * g
+            tanh = _clip(unclipped, cell_clip).tanh()
+            d_h = torch.where(is_real, d_outputs[t] + d_hidden, 0)
+            if projection:
+                d_h = _clip_gradient(d_h, outputs[t], projection_clip)
+                d_projected[t], inner[t] = d_h, (o * tanh).to(x.dtype)
+                d_h = d_h @ projection[0].T  # (batch, units)
+            d_h = d_h.to(cell.dtype)
+            d_c = torch.where(is_real, d_cell, 0) + d_h * o * (1 - tanh * tanh)
+            d_c = _clip_gradient(d_c, unclipped, cell_clip)
+            d_all = (
+                d_c * g * i * (1 - i),
+                d_c * cell * f * (1 - f),
+                d_c * i * (1 - g * g),
+                d_h * tanh * o * (1 - o),
+            )
+            d_gates[t] = torch.cat(d_all, dim=-1).to(x.dtype)
+            d_hidden = torch.where(is_real, d_gates[t] @ recurrent.T, d_hidden)
+            d_cell = torch.where(is_real, d_c * f, d_cell)
+
+        def over_all_steps(a, b):
+            return a.flatten(0, 1).T @ b.flatten(0, 1)
+
+        d_weights = [
+            over_all_steps(x, d_gates),
+            d_gates.sum((0, 1)),
+            over_all_steps(before, d_gates),
+        ]
+        if projection:
+            d_weights.append(over_all_steps(inner, d_projected))
+        return None, None, d_gates @ kernel.T, d_hidden, d_cell, *d_weights
+
+
+def _order(time, backward):
+    return range(time - 1, -1, -1) if backward else range(time)
+
+
+def _clip(x, bound):
+    return x if bound is None else x.clamp(-bound, bound)
+
+
+def _clip_gradient(gradient, x, bound):
+    """The gradient of `_clip` at `x`, clipped or not."""
+    return gradient if bound is None else torch.where(x.abs() < bound, gradient, 0)

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from elmo_keras import kernels
 from elmo_keras.layers.composite import Composite
 from elmo_keras.layers.projected_lstm_cell import ProjectedLSTMCell
 
@@ -119,24 +120,65 @@ class BiLSTMStack(Composite):
         )
 
     def call(self, inputs, mask=None, initial_state=None):
+        if initial_state is None:
+            batch = ops.shape(inputs)[0]
+            initial_state = [
+                ops.zeros((2, self.num_layers, batch, size), dtype=self.compute_dtype)
+                for size in (self.output_dim, self.units)
+            ]
+        # What adapts or replaces the kernels, and XLA on TensorFlow, want the cells themselves.
+        steps = None if self._is_adapted() else kernels.steps(inputs, mask)
+        run = self._run_cells if steps is None else self._run_kernel
         directions = [
-            self._run(layers, inputs, mask, initial_state and [s[i] for s in initial_state])
+            run(layers, inputs, mask, [s[i] for s in initial_state], steps)
             for i, layers in enumerate((self.forward_layers, self.backward_layers))
         ]
         (forward, forward_states), (backward, backward_states) = directions
         layers = [ops.concatenate(pair, axis=-1) for pair in zip(forward, backward)]
+        if steps is not None:
+            layers = [steps.unpack(layer) for layer in layers]
         final_states = tuple(
             ops.stack(pair) for pair in zip(forward_states, backward_states)
         )  # (2, num_layers, batch, output_dim), (2, num_layers, batch, units)
         return layers, final_states
 
-    def _run(self, layers, x, mask, initial_state):
+    def _is_adapted(self):
+        """Whether a product is more than its kernel: quantised, or with LoRA."""
+        return any(
+            part.quantization_mode or part.lora_enabled
+            for layer in (*self.forward_layers, *self.backward_layers)
+            for part in layer.cell.products
+        )
+
+    def _run_kernel(self, layers, inputs, mask, initial_state, steps):
+        x = steps.pack(inputs)
+
+        def run(layer, x, states):
+            cell = layer.cell
+            return kernels.projected_lstm(
+                steps,
+                x,
+                states,
+                [ops.cast(weight, self.compute_dtype) for weight in cell.matrices],
+                backward=layer.go_backwards,
+                cell_clip=cell.cell_clip,
+                projection_clip=cell.projection_clip,
+                forget_bias=cell.forget_bias,
+            )
+
+        return self._run_layers(layers, run, x, initial_state)
+
+    def _run_cells(self, layers, inputs, mask, initial_state, steps):
+        def run(layer, x, states):
+            y, *states = layer(x, mask=mask, initial_state=states)  # (batch, time, output_dim)
+            return (ops.flip(y, axis=1) if layer.go_backwards else y), states
+
+        return self._run_layers(layers, run, inputs, initial_state)
+
+    def _run_layers(self, layers, run, x, initial_state):
         outputs, states = [], []
         for i, layer in enumerate(layers):
-            start = [s[i] for s in initial_state] if initial_state is not None else None
-            y, *state = layer(x, mask=mask, initial_state=start)  # (batch, time, output_dim)
-            if layer.go_backwards:
-                y = ops.flip(y, axis=1)
+            y, state = run(layer, x, [s[i] for s in initial_state])
             x = x + y if self.residual and i > 0 else y
             outputs.append(x)
             states.append(state)

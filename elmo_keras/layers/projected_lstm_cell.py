@@ -74,6 +74,17 @@ class ProjectedLSTMCell(Composite):
     def state_size(self):
         return [self.output_size, self.units]
 
+    @property
+    def products(self):
+        """The Dense layers of its products: `W` (with `b`), `U` and, if there is one, `P`."""
+        return [self.input_gates, self.recurrent_gates, *filter(None, [self.projection])]
+
+    @property
+    def matrices(self):
+        """The weights `[W, b, U, P]`, without the last where there is no projection."""
+        first, *rest = self.products
+        return [first.kernel, first.bias, *(part.kernel for part in rest)]
+
     def build(self, input_shape):
         def dense(units, name, use_bias=False):
             return keras.layers.Dense(units, use_bias=use_bias, dtype=self.dtype_policy, name=name)
