@@ -5,7 +5,9 @@
   raise on values.
 - `in_distribution_strategy()`: whether the code runs under a `tf.distribute` strategy.
 - `adopt(array)`: a tensor of a numpy array's values that takes over its memory where it can.
-- `has_dynamic_shapes()`: whether the shape of a tensor may depend on values here.
+- `has_dynamic_shapes(x)`: whether shapes may depend on the values of `x` here.
+- `distinct(rows)`: the distinct rows of a matrix of ints, and for each row its place among them; or
+  the rows themselves and `None` where shapes must not depend on values.
 - `steps(x, mask)`: the steps of a padded batch as the scan works on them, or `None` where only
   Keras' own loop over a cell will do (TensorFlow under XLA). Its `pack(x)` and `unpack(x)` turn
   `(batch, time, dim)` into the scan's own form and back, with zeros where the mask leaves out. On
@@ -28,5 +30,6 @@ require = _backend.require
 in_distribution_strategy = _backend.in_distribution_strategy
 adopt = _backend.adopt
 has_dynamic_shapes = _backend.has_dynamic_shapes
+distinct = _backend.distinct
 steps = _backend.steps
 projected_lstm = _backend.projected_lstm

@@ -24,8 +24,8 @@ def adopt(array):
     return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
 
 
-def has_dynamic_shapes():
-    """Whether shapes may depend on values here: everywhere but under XLA."""
+def has_dynamic_shapes(x):
+    """Whether shapes may depend on the values of `x`: everywhere but under XLA."""
     if tf.executing_eagerly():
         return True
     graph = tf.compat.v1.get_default_graph()
@@ -37,9 +37,17 @@ def has_dynamic_shapes():
     return True
 
 
+def distinct(rows):
+    """`(distinct rows, place of each row among them)` of `(n, size)` ints."""
+    if not has_dynamic_shapes(rows):
+        return rows, None
+    found, places = tf.raw_ops.UniqueV2(x=rows, axis=[0])
+    return tf.ensure_shape(found, (None, rows.shape[1])), places
+
+
 def steps(x, mask=None):
     """See `PackedSteps`; `None` under XLA, whose shapes must not depend on the mask."""
-    return PackedSteps(x, mask) if has_dynamic_shapes() else None
+    return PackedSteps(x, mask) if has_dynamic_shapes(x) else None
 
 
 class PackedSteps:

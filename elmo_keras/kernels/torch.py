@@ -21,9 +21,16 @@ def adopt(array):
     return torch.from_numpy(array)
 
 
-def has_dynamic_shapes():
-    """Whether shapes may depend on values here: while nothing is compiled."""
-    return not torch.compiler.is_compiling()
+def has_dynamic_shapes(x):
+    """Whether shapes may depend on the values of `x`: while nothing is compiled."""
+    return not torch.compiler.is_compiling() and not x.is_meta
+
+
+def distinct(rows):
+    """`(distinct rows, place of each row among them)` of `(n, size)` ints."""
+    if not has_dynamic_shapes(rows):
+        return rows, None
+    return torch.unique(rows, dim=0, return_inverse=True)
 
 
 def steps(x, mask=None):

@@ -1,6 +1,7 @@
 import keras
 from keras import ops
 
+from elmo_keras import kernels
 from elmo_keras.layers.highway import Highway
 from elmo_keras.layers.token_encoder import TokenEncoder
 from elmo_keras.text import byte_alphabet as alphabet
@@ -22,6 +23,9 @@ class CharCNN(TokenEncoder):
     f = activation(max_over_positions(conv_k(e)))   for each filter k, concatenated
     y = W_projection highway(...highway(f)) + b_projection
     ```
+
+    Each distinct token of a batch is computed once, where shapes may depend on values (not under
+    XLA and on JAX).
 
     Args:
         filters: list of `(width, number)` pairs. Defaults to the published ones, 2,048 in all.
@@ -143,10 +147,18 @@ class CharCNN(TokenEncoder):
     def call(self, ids):
         self.check_range(ids)
         batch, time = ops.shape(ids)[0], ops.shape(ids)[1]
-        characters = ops.reshape(ids, (-1, self.max_characters))
+        rows = ops.reshape(ids, (-1, self.max_characters))  # (batch * time, max_characters)
         # TensorFlow's convolution wants at least one row: an empty batch gets it here.
-        characters = ops.pad(characters, [[0, 1], [0, 0]])
-        characters = self.char_embedding(characters)  # (batch * time + 1, max_characters, char)
+        rows = ops.pad(rows, [[0, 1], [0, 0]])
+        rows, places = kernels.distinct(rows)
+        x = self._encode(rows)  # (tokens, output_dim)
+        if places is not None:
+            x = ops.take(x, places, axis=0)  # (batch * time + 1, output_dim)
+        return ops.reshape(x[:-1], (batch, time, self.output_dim))
+
+    def _encode(self, characters):
+        characters = self._without_filler(characters)
+        characters = self.char_embedding(characters)  # (tokens, max_characters, char)
         x = ops.concatenate(
             [
                 # The largest value over all positions, fillers included.
@@ -154,13 +166,22 @@ class CharCNN(TokenEncoder):
                 for convolution in self.convolutions
             ],
             axis=-1,
-        )  # (batch * time + 1, num_filters)
-        x = ops.reshape(x[:-1], (batch, time, x.shape[-1]))
+        )  # (tokens, num_filters)
         for highway in self.highways:
             x = highway(x)
-        if self.projection:
-            x = self.projection(x)
-        return x  # (batch, time, output_dim)
+        return self.projection(x) if self.projection else x
+
+    def _without_filler(self, characters):
+        """Cuts the columns at whose end every token repeats its last id, the filler.
+
+        All windows of a filter in there see the same, and those that are left see it too: the
+        largest value over all of them is what it was.
+        """
+        if not kernels.has_dynamic_shapes(characters):
+            return characters
+        differs = ops.any(ops.not_equal(characters, characters[:, -1:]), axis=0)
+        end = ops.max(ops.where(differs, ops.arange(1, self.max_characters + 1), 0))
+        return characters[:, : end + max(width for width, _ in self.filters)]
 
     def get_config(self):
         config = super().get_config()
