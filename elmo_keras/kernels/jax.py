@@ -27,6 +27,17 @@ def has_dynamic_shapes(x):
     return False
 
 
+def inference(layer, shape, dtype):
+    """The layer as a function that is compiled once for each size."""
+    call = jax.jit(lambda *arguments: layer.stateless_call(*arguments)[0])
+
+    def function(x):
+        variables = layer.trainable_variables, layer.non_trainable_variables
+        return call(*([variable.value for variable in part] for part in variables), x)
+
+    return function
+
+
 def distinct(rows):
     """The rows as they are: how many distinct ones there are is no fixed shape."""
     return rows, None

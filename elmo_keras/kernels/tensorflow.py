@@ -37,6 +37,12 @@ def has_dynamic_shapes(x):
     return True
 
 
+def inference(layer, shape, dtype):
+    """The layer as a function that is traced once for all sizes."""
+    specification = tf.TensorSpec((None, *shape), dtype)
+    return tf.function(layer.__call__, input_signature=[specification], autograph=False)
+
+
 def distinct(rows):
     """`(distinct rows, place of each row among them)` of `(n, size)` ints."""
     if not has_dynamic_shapes(rows):

@@ -26,6 +26,11 @@ def has_dynamic_shapes(x):
     return not torch.compiler.is_compiling() and not x.is_meta
 
 
+def inference(layer, shape, dtype):
+    """The layer as a function that keeps nothing for a gradient."""
+    return torch.no_grad()(layer)
+
+
 def distinct(rows):
     """`(distinct rows, place of each row among them)` of `(n, size)` ints."""
     if not has_dynamic_shapes(rows):

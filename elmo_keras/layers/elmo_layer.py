@@ -7,6 +7,7 @@ from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.boundaries import add_boundaries, token_mask
 from elmo_keras.layers.char_cnn import CharCNN
 from elmo_keras.layers.composite import serialize_part
+from elmo_keras.layers.embed_methods import EmbedMethods
 from elmo_keras.layers.lstm_states import STATES, LSTMStates
 from elmo_keras.layers.masking import FillPadding
 from elmo_keras.layers.preset_methods import PresetMethods
@@ -18,7 +19,7 @@ OUTPUTS = ("mix", "all", "average", "top")
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
-class ElmoLayer(PresetMethods, TextInputs):
+class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
     """ELMo: one contextual vector per token, from text, tokens or character ids.
 
     It stands where a model has its `Embedding`. Three parts, each a layer of its own and each
@@ -198,6 +199,7 @@ class ElmoLayer(PresetMethods, TextInputs):
         self.keep_frozen()
 
     def call(self, inputs, training=False):
+        self._check_cache(training)
         ids = self._to_ids(inputs)
         mask = token_mask(ids)
         kernels.require(
@@ -235,7 +237,7 @@ class ElmoLayer(PresetMethods, TextInputs):
             `(batch, time + 2)`; and the final states `(hidden, cell)`.
         """
         ids, mask = add_boundaries(ids, *self.token_encoder.boundary_ids())
-        tokens = self.token_encoder(ids)  # (batch, time + 2, dim / 2)
+        tokens = (self.token_cache or self.token_encoder)(ids)  # (batch, time + 2, dim / 2)
         layers, final_states = self.bilstm(tokens, mask=mask, initial_state=initial_state)
         layers = [ops.concatenate([tokens, tokens], axis=-1), *layers]
         return layers, mask, final_states

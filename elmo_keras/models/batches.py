@@ -4,17 +4,10 @@ import keras
 import numpy as np
 
 from elmo_keras._optional import tensorflow as tf
+from elmo_keras.text.lengths import bucket
 
-# Lengths that batches are padded to where a new length means a new compilation.
-_SMALLEST_BUCKET = 8
-
-
-def bucket(length: int) -> int:
-    """The next of 8, 12, 16, 24, 32, 48, ...: at most a third of a batch is padding for it."""
-    size = _SMALLEST_BUCKET
-    while size < length:
-        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
-    return size
+# Batches whose sentences are sorted by length together, when they are shuffled.
+_GROUP = 16
 
 
 def token_batches(tokens, y, weights, batch_size, shuffle):
@@ -69,7 +62,7 @@ class IdBatches(keras.utils.PyDataset):
         y: list of ints or of int arrays, or `None`.
         weights: list of floats or of float arrays, or `None`.
         batch_size: int.
-        shuffle: bool. Anew in every epoch.
+        shuffle: bool. Anew in every epoch, sentences of like length into one batch.
         to_ids: callable that turns a list of rows into ids `(batch, time, ...)`, or `None` where
             the rows are ids.
         ids_shape: tuple. Shape of one token's ids.
@@ -83,7 +76,7 @@ class IdBatches(keras.utils.PyDataset):
         self.rows, self.y, self.weights = rows, y, weights
         self.batch_size, self.shuffle = batch_size, shuffle
         self.to_ids, self.ids_shape, self.is_compiled = to_ids, ids_shape, is_compiled
-        self._order = np.arange(len(rows))
+        self.order = np.arange(len(rows))
         self.on_epoch_end()
 
     def __len__(self):
@@ -91,12 +84,26 @@ class IdBatches(keras.utils.PyDataset):
 
     def on_epoch_end(self):
         if self.shuffle:
-            self._order = np.random.permutation(len(self.rows))
+            self.order = self._group(np.random.permutation(len(self.rows)))
+
+    def sort(self):
+        """Takes the sentences by their length, for whom their order does not matter."""
+        self.order = np.argsort([len(row) for row in self.rows], kind="stable")
+
+    def _group(self, order):
+        """Like lengths into one batch, among the sentences of some batches that follow another."""
+        size = self.batch_size
+        number = len(order) // size * size
+        whole, rest = order[:number], order[number:]
+        parts = np.split(whole, range(_GROUP * size, number, _GROUP * size)) if number else []
+        parts = [sorted(part, key=lambda i: bucket(len(self.rows[i]))) for part in parts]
+        whole = np.array(parts and np.concatenate(parts), dtype=order.dtype).reshape(-1, size)
+        return np.concatenate([np.random.permutation(whole).ravel(), rest])
 
     def __getitem__(self, index):
-        order = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        order = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         if self.is_compiled and self.shuffle and len(self.rows) > self.batch_size:
-            order = np.concatenate([order, self._order[: self.batch_size - len(order)]])
+            order = np.concatenate([order, self.order[: self.batch_size - len(order)]])
         rows = [self.rows[i] for i in order]
         if self.to_ids:
             rows = list(self.to_ids(rows))

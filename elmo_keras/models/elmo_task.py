@@ -146,6 +146,8 @@ class ElmoTask(keras.Model):
     def _predict_each(self, data, verbose, steps, callbacks):
         """Keras' predict loop, without its refusal of outputs whose lengths differ."""
         number = len(data) if steps is None else min(steps, len(data))
+        if steps is None:
+            data.sort()
         bar = keras.utils.Progbar(number, verbose=1 if verbose == "auto" else verbose)
         callbacks = keras.callbacks.CallbackList(callbacks, model=self)
         callbacks.on_predict_begin()
@@ -161,7 +163,8 @@ class ElmoTask(keras.Model):
             longest = max(map(len, data.rows[: number * data.batch_size]), default=1)
             longest = max(longest, 1)
             outputs = [batches.fit_time(output, longest) for output in outputs]
-        return np.concatenate(outputs)
+        outputs = np.concatenate(outputs)
+        return outputs[np.argsort(data.order[: len(outputs)])]
 
     def _batches(
         self, x, y=None, sample_weight=None, class_weight=None, batch_size=32, shuffle=False

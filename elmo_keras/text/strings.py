@@ -85,7 +85,11 @@ def pad(token_lists):
             "`token_lists` must be a list of lists of str. "
             f"Received: the bare str {_shorten(token_lists)}."
         )
-    rows = [check_tokens(row, index) for index, row in enumerate(token_lists)]
+    return pad_checked([check_tokens(row, index) for index, row in enumerate(token_lists)])
+
+
+def pad_checked(rows):
+    """`pad` of what `check_tokens` has seen."""
     longest = max([1, *map(len, rows)])
     padded = np.full((len(rows), longest), "", dtype=object)
     for row, tokens in zip(padded, rows):

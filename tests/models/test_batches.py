@@ -1,27 +1,13 @@
 """Batches that are no longer than they must be, and no more shapes than they must have."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
 
 from elmo_keras import ElmoTextClassifier
-from elmo_keras.models.batches import IdBatches, bucket, token_batches
+from elmo_keras.models.batches import IdBatches, token_batches
+from elmo_keras.text.lengths import bucket
 from tests.models.check_task import TOKENS, needs_strings, toy_elmo
-
-
-def test_bucket():
-    lengths = range(1, 5000)
-    buckets = [bucket(length) for length in lengths]
-    assert all(size >= length for size, length in zip(buckets, lengths))
-    assert all(a <= b for a, b in itertools.pairwise(buckets))
-    assert all(bucket(size) == size for size in buckets)
-    assert sorted(set(buckets))[:6] == [8, 12, 16, 24, 32, 48]
-    # Above the smallest one, less than a third is padding.
-    assert max(1 - length / size for size, length in zip(buckets, lengths) if length > 8) < 1 / 3
-    assert len(set(buckets)) <= 20
-
 
 LENGTHS_OF_ROWS = [3, 9, 1, 0, 7, 13, 8]
 
@@ -94,11 +80,25 @@ def test_compiled_batches_have_one_number_of_rows(number, batch_size):
         sizes = [len(ids) for ids, _, _ in batches_of(data)]
         labels = labels_of(data)
         assert sizes == [min(batch_size, number)] * -(-number // batch_size)
-        assert labels[:number] == list(data._order)
+        assert labels[:number] == list(data.order)
         # The last batch is filled from the beginning of the epoch.
         assert labels[number:] == labels[: len(labels) - number]
         assert {ids.shape[1] for ids, _, _ in batches_of(data)} <= {8, 12, 16}
         data.on_epoch_end()
+
+
+def test_shuffled_batches_hold_like_lengths():
+    lengths = np.random.default_rng(0).integers(1, 60, 400).tolist()
+    data = id_batches(20, shuffle=True, is_compiled=True, lengths=lengths)
+    for _ in range(3):
+        assert sorted(data.order) == list(range(400))
+        steps = sum(ids.shape[0] * ids.shape[1] for ids, _, _ in batches_of(data))
+        assert steps < 1.3 * sum(lengths)  # 48 or 64 steps each if they were mixed
+        times = [ids.shape[1] for ids, _, _ in batches_of(data)]
+        assert times != sorted(times)
+        data.on_epoch_end()
+    data.sort()
+    assert [lengths[i] for i in data.order] == sorted(lengths)
 
 
 def test_columns_of_labels_and_weights_are_padded():
