@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from elmo_keras import layers
+from elmo_keras import kernels, layers
 from tests import toys
+from tests.gradients import gradients
 from tests.oracle import sigmoid
 from tests.toys import to_numpy
 
@@ -170,3 +171,54 @@ def test_fill_padding_replaces_what_is_not_finite():
     x[0, 0] = 1
     y = to_numpy(layers.FillPadding(0.5)(x, mask=np.array([[True, False, False]])))
     assert y.tolist() == [[[1, 1], [0.5, 0.5], [0.5, 0.5]]]
+
+
+def words(rng):
+    """Ids of tokens as text makes them: short ones, one that fills its row, padding, repeats."""
+    ids = np.full((3, 4, 50), 261, "int32")
+    for row, length in zip(ids.reshape(12, 50), [1, 7, 3, 50, 7, 2, 0, 12, 1, 1, 30, 9]):
+        row[:length] = rng.integers(1, 260, length)
+    ids[1, 1], ids[2, :2] = ids[0, 1], ids[0, 0]
+    ids[2, 2:] = 0
+    return ids
+
+
+@pytest.mark.parametrize("longest", [50, 12])
+def test_distinct_tokens_without_filler_have_the_same_vectors(monkeypatch, longest):
+    """Against all tokens with all of their characters: values and the weights' gradients."""
+    cnn = layers.CharCNN([(1, 4), (3, 8), (7, 5)], 4, num_highways=2, projection_dim=6)
+    ids = words(np.random.default_rng(0))
+    if longest == 12:
+        ids[0, 3], ids[2, 2] = ids[0, 2], ids[0, 0]
+    cnn(ids)
+    weights = np.random.default_rng(1).normal(size=(3, 4, 6)).astype("float32")
+
+    def loss():
+        return keras.ops.sum(cnn(ids) * keras.ops.convert_to_tensor(weights))
+
+    found = to_numpy(cnn(ids)), gradients(loss, cnn.trainable_variables)
+    monkeypatch.setattr(kernels, "has_dynamic_shapes", lambda x: False)
+    monkeypatch.setattr(kernels, "distinct", lambda rows: (rows, None))
+    true = to_numpy(cnn(ids)), gradients(loss, cnn.trainable_variables)
+    np.testing.assert_allclose(found[0], true[0], atol=1e-6)
+    for ours, expected in zip(found[1], true[1], strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="shapes are fixed")
+def test_each_token_is_computed_once_and_without_filler(monkeypatch):
+    cnn = layers.CharCNN([(1, 4), (3, 8)], 4, projection_dim=6)
+    ids = words(np.random.default_rng(0))
+    ids[0, 3] = ids[0, 2]
+    ids[2, 2] = ids[0, 0]
+    cnn(ids)
+    seen = []
+    call = type(cnn.char_embedding).call
+    monkeypatch.setattr(
+        type(cnn.char_embedding),
+        "call",
+        lambda self, rows: seen.append(tuple(rows.shape)) or call(self, rows),
+    )
+    cnn(ids)
+    distinct = len(np.unique(ids.reshape(12, 50), axis=0))
+    assert seen == [(distinct, 12 + 3)]  # the longest word, and a window of filler behind it
