@@ -25,7 +25,7 @@ STRANGERS_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_st
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-slow test-backends test-manylangs test-strangers test-jax test-torch \
+.PHONY: bench demo test test-slow test-backends test-manylangs test-strangers test-jax test-torch \
 	test-jax-alone lint format notebooks dist clean
 
 demo: $(VENV)/.package
@@ -36,6 +36,10 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(PYTEST) --run-slow
+
+# Against the programs in .peers/, if they are there; writes benchmarks/RESULTS.md.
+bench: $(VENV)/.package
+	$(BIN)/python benchmarks/speed.py
 
 test-backends: test-jax test-torch
 

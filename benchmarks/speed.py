@@ -358,8 +358,8 @@ def variants(bench, data):
     bench.write(
         "",
         f"XLA (`jit_compile=True`, ids, 32 x 12): {result['with']['seconds']:.2f} s against "
-        f"{result['without']['seconds']:.2f} s without; the first call of each of two lengths takes "
-        f"{first:.1f} s and {again:.1f} s.",
+        f"{result['without']['seconds']:.2f} s without; the first call of each of two lengths "
+        f"takes {first:.1f} s and {again:.1f} s.",
     )
 
 

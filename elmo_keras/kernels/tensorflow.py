@@ -115,16 +115,14 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
     hidden, cell = states
     kernel, bias, recurrent, *projection = weights
     dtype = x.dtype
+    cell_dtype = "float64" if dtype == tf.float64 else "float32"
     units, dim = recurrent.shape[1] // 4, recurrent.shape[0]
-
-    def turn(step):
-        return steps.number - 1 - step if backward else step
 
     def at(packed, step):
         """The rows of a step, without a copy."""
         return tf.slice(packed, [steps.starts[step], 0], [steps.rows[step], -1])
 
-    def arrays(*sizes, dtype="float32"):
+    def arrays(*sizes, dtype=cell_dtype):
         return [
             tf.TensorArray(dtype, steps.number, element_shape=(None, size), infer_shape=False)
             for size in sizes
@@ -133,11 +131,14 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
     def write(arrays, step, values):
         return [array.write(step, value) for array, value in zip(arrays, values)]
 
-    def loop(body, first, *rest):
+    def loop(backward, body, *start):
+        def turn(count, *state):
+            return count + 1, *body(steps.number - 1 - count if backward else count, *state)
+
         state = tf.while_loop(
             lambda count, *_: count < steps.number,
-            lambda count, *state: (count + 1, *body(turn(first(count)), *state)),
-            (0, *rest),
+            turn,
+            (0, *start),
             parallel_iterations=1,
         )
         return state[1:]
@@ -149,7 +150,7 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
             rows = steps.rows[step]
             h, c = hidden[:rows], cell[:rows]
             gates = tf.nn.bias_add(tf.matmul(h, recurrent), bias)
-            gates = tf.cast(at(given, step), "float32") + tf.cast(gates, "float32")
+            gates = tf.cast(at(given, step), cell_dtype) + tf.cast(gates, cell_dtype)
             i, f, g, o = tf.split(gates, 4, axis=-1)  # (rows, units)
             i, f, g, o = tf.sigmoid(i), tf.sigmoid(f + forget_bias), tf.tanh(g), tf.sigmoid(o)
             saved = write(saved, step, (h, c, i, f, g, o))
@@ -163,8 +164,8 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
             return hidden, cell, outputs, saved
 
         hidden, cell, (outputs,), saved = loop(
+            backward,
             body,
-            lambda count: count,
             hidden,
             cell,
             arrays(dim, dtype=dtype),
@@ -191,7 +192,7 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
                     d_projected = write(d_projected, step, (d_h,))
                     inner = write(inner, step, (tf.cast(o * tanh, dtype),))
                     d_h = tf.matmul(d_h, projection_t[0])  # (rows, units)
-                d_h = tf.cast(d_h, "float32")
+                d_h = tf.cast(d_h, cell_dtype)
                 d_c = d_cell[:rows] + d_h * o * (1 - tanh * tanh)
                 d_c = _clip_gradient(d_c, unclipped, cell_clip)
                 d_all = tf.concat(
@@ -211,8 +212,8 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
                 return d_hidden, d_cell, d_gates, d_projected, inner
 
             d_hidden, d_cell, (d_gates,), d_projected, inner = loop(
+                not backward,
                 body,
-                lambda count: steps.number - 1 - count,
                 d_hidden,
                 d_cell,
                 arrays(4 * units, dtype=dtype),
@@ -238,7 +239,7 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
     outputs, hidden, cell = tf.custom_gradient(forward)(
         x,
         steps.pack_state(hidden),
-        steps.pack_state(tf.cast(cell, "float32")),
+        steps.pack_state(tf.cast(cell, cell_dtype)),
         kernel,
         bias,
         recurrent,

@@ -54,34 +54,37 @@ class CharacterIds(TextLayer):
     def call(self, tokens):
         self.check_text(tokens, rank=2, form="tokens of shape (batch, time), dtype string")
         tokens = at_least_one_step(tokens)
-        is_token = tf.not_equal(tokens, "")
         if self.boundaries:
-            tokens, is_token = self._with_boundaries(tokens, is_token)
+            tokens = self._with_boundaries(tokens)
 
+        words, places = tf.unique(tf.reshape(tokens, (-1,)))
+        ids = tf.gather(self._ids(words), tf.reshape(places, tf.shape(tokens)))
+        ids.set_shape([None, None, self.max_characters])
+        return ids  # (batch, time, max_characters)
+
+    def _ids(self, words):
+        """The rows `(words, max_characters)` of `(words,)` string."""
         room = self.max_characters - 2
-        length = tf.minimum(tf.strings.length(tokens), room)[..., tf.newaxis]  # in bytes
-        characters = tf.cast(tf.io.decode_raw(tokens, "uint8", fixed_length=room), "int32")
+        length = tf.minimum(tf.strings.length(words), room)[:, tf.newaxis]  # in bytes
+        characters = tf.cast(tf.io.decode_raw(words, "uint8", fixed_length=room), "int32")
         place = tf.range(room + 1)  # (room + 1,)
-        characters = tf.pad(characters, [[0, 0], [0, 0], [0, 1]])  # (batch, time, room + 1)
+        characters = tf.pad(characters, [[0, 0], [0, 1]])  # (words, room + 1)
         characters = tf.where(place == length, alphabet.END_WORD, characters)
         characters = tf.where(place > length, alphabet.FILLER, characters)
         begin_word = tf.fill(tf.shape(length), alphabet.BEGIN_WORD)
         ids = tf.concat([begin_word, characters], axis=-1) + alphabet.SHIFT
 
         begin, end = alphabet.boundary_ids(self.max_characters)
-        ids = tf.where(tf.equal(tokens, alphabet.BEGIN_TOKEN)[..., tf.newaxis], begin, ids)
-        ids = tf.where(tf.equal(tokens, alphabet.END_TOKEN)[..., tf.newaxis], end, ids)
-        ids = tf.where(is_token[..., tf.newaxis], ids, 0)
-        ids.set_shape([None, None, self.max_characters])
-        return ids  # (batch, time, max_characters)
+        ids = tf.where(tf.equal(words, alphabet.BEGIN_TOKEN)[:, tf.newaxis], begin, ids)
+        ids = tf.where(tf.equal(words, alphabet.END_TOKEN)[:, tf.newaxis], end, ids)
+        return tf.where(tf.equal(words, "")[:, tf.newaxis], 0, ids)
 
-    def _with_boundaries(self, tokens, is_token):
-        length = tf.reduce_sum(tf.cast(is_token, "int32"), axis=1, keepdims=True)
+    def _with_boundaries(self, tokens):
+        length = tf.reduce_sum(tf.cast(tf.not_equal(tokens, ""), "int32"), axis=1, keepdims=True)
         tokens = tf.pad(tokens, [[0, 0], [1, 1]], constant_values="")
         place = tf.range(tf.shape(tokens)[1])
         tokens = tf.where(place == 0, alphabet.BEGIN_TOKEN, tokens)
-        tokens = tf.where(place == length + 1, alphabet.END_TOKEN, tokens)
-        return tokens, tf.not_equal(tokens, "")
+        return tf.where(place == length + 1, alphabet.END_TOKEN, tokens)
 
     def compute_output_shape(self, input_shape):
         batch, time = input_shape
