@@ -127,13 +127,13 @@ def test_fill_padding(tmp_path):
     "options, weights",
     [
         ({}, 29),
-        ({"output": "all", "keep_boundaries": True}, 27),
-        ({"output": "average"}, 27),
-        ({"output": "top", "dropout": 0.0}, 27),
-        ({"output": 1}, 27),
-        ({"num_representations": 2, "layer_norm": True, "mix_regularizer": "l2"}, 31),
-        ({"state": "warm"}, 31),
-        ({"layer_norm": "allennlp"}, 29),
+        ({"output": "all", "keep_boundaries": True}, 19),
+        ({"output": "average"}, 19),
+        ({"output": "top", "dropout": 0.0}, 19),
+        ({"output": 1}, 19),
+        ({"num_representations": 2, "layer_norm": True, "mix_regularizer": "l2"}, 23),
+        ({"state": "warm"}, 23),
+        ({"layer_norm": "allennlp"}, 21),
     ],
     ids=str,
 )
@@ -141,9 +141,9 @@ def test_fill_padding(tmp_path):
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
 def test_elmo_layer(tmp_path, options, weights):
     def make(dtype=None, **kwargs):
-        cnn, bilstm = toys.char_cnn(dtype=dtype), toys.bilstm(dtype=dtype)
+        # One layer of LSTMs is enough for what an option changes.
+        bilstm = toys.bilstm(dtype=dtype, num_layers=1 if options else 2)
+        cnn = toys.char_cnn(dtype=dtype)
         return layers.ElmoLayer(cnn, bilstm, dtype=dtype, **options, **kwargs)
 
-    check_layer(
-        make, toys.ids(), tmp_path, weights=weights, quantized=options in ({}, {"state": "warm"})
-    )
+    check_layer(make, toys.ids(), tmp_path, weights=weights, quantized=not options)
