@@ -181,7 +181,7 @@ def train(bench, data):
 
 
 def corpus(bench, data):
-    sentences = data[:128]
+    sentences = data[:512]
     tokens = sum(map(len, sentences))
     bench.write("", "## A corpus, in its own order", "")
     bench.write(
