@@ -15,6 +15,7 @@ import os
 import pathlib
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -87,11 +88,8 @@ class Bench:
     def rounds(self, asked, rounds=None, warm=True):
         """Medians of the answers' numbers; `asked` are `(worker, request)` by name, in turn."""
         for worker, request in asked.values() if warm else ():
-            small = dict(request)
-            for key in ("sentences",):
-                if key in small:
-                    small[key] = small[key][: small.get("batch_size", 8)]
-            worker.ask(**small)
+            few = {"sentences": request.get("sentences", [])[: request.get("batch_size", 8)]}
+            worker.ask(**request | (few if "sentences" in request else {}))
         answers = {name: [] for name in asked}
         for _ in range(rounds or self.arguments.rounds):
             for name, (worker, request) in asked.items():
@@ -420,8 +418,6 @@ def machine():
 
 
 def re_search(pattern, path):
-    import re
-
     found = re.search(pattern, pathlib.Path(path).read_text())
     return found and found[1]
 

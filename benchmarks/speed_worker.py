@@ -96,13 +96,10 @@ class ElmoKeras:
 
         self.tf, self.np, self.keras, self.elmo_keras = tf, np, keras, elmo_keras
         self.versions = f"tensorflow {tf.__version__}, keras {keras.__version__}"
-        self.dtype = arguments.dtype
-        self.checkpoint = arguments.checkpoint
-        self.elmo = elmo_keras.ElmoLayer.from_preset(self.checkpoint, dtype=self.dtype)
+        self.elmo = elmo_keras.ElmoLayer.from_preset(arguments.checkpoint, dtype=arguments.dtype)
+        self._stacks = {}
         strings = [tf.TensorSpec((None, None), tf.string)]
-        self._call = tf.function(
-            lambda tokens: self.elmo(tokens), input_signature=strings, autograph=False
-        )
+        self.retrace()
         self._step = tf.function(self._gradients, input_signature=strings, autograph=False)
         self._xla = tf.function(lambda ids: self.elmo(ids), jit_compile=True, autograph=False)
 
@@ -198,8 +195,6 @@ class ElmoKeras:
             "gbs": bytes_read / result["seconds"] / 1e9,
         }
 
-    _stacks = {}
-
     def _sum(self, y):
         return self.tf.reduce_sum(self.tf.cast(y, "float32"))
 
@@ -253,8 +248,7 @@ class ElmoKeras:
         for layer in whole._flatten_layers():
             if isinstance(layer, dense):
                 layer.quantize("int8")
-        self._call = self.tf.function(lambda tokens: self.elmo(tokens), autograph=False)
-        return {"seconds": 0.0}
+        return self.retrace()
 
     def cache(self, words):
         return measured(lambda: self.elmo.cache_vocabulary(words))

@@ -79,9 +79,11 @@ class EmbedMethods:
         elmo.cache_vocabulary(["the", "of", "and"])
         ```
         """
-        if isinstance(words, (str, bytes)):
+        is_iterable = words is None or hasattr(words, "__iter__")
+        if isinstance(words, (str, bytes)) or not is_iterable:
             raise ValueError(
-                f"`words` must be an iterable of words. Received: the bare str {words!r}."
+                "`words` must be an iterable of words, or None to drop the cache. "
+                f"Received: {words!r}."
             )
         self.token_cache = None
         if words is None:

@@ -30,7 +30,7 @@ class Embedder:
 
     def embed(self, sentences, max_tokens, progress):
         """A generator of the vectors of each sentence, in order."""
-        sentences = iter(sentences)
+        sentences = enumerate(sentences)
         with _Bar(progress) as bar:
             while window := self._read(sentences, _WINDOW * max_tokens):
                 vectors = [None] * len(window)
@@ -55,13 +55,14 @@ class Embedder:
         return window
 
     def _tokens(self, sentences):
-        first = sentences[0]
+        """Numbered sentences, all of one kind, as lists of tokens or arrays of ids."""
+        first = sentences[0][1]
         if isinstance(first, np.ndarray) and first.dtype.kind in "iu":
-            return [self._ids(row) for row in sentences]
+            return [self._ids(row) for _, row in sentences]
         if isinstance(first, (str, bytes)):
-            text = string_tensor([clean(sentence) for sentence in sentences])
+            text = string_tensor([clean(sentence) for _, sentence in sentences])
             return [row[row != b""] for row in self.layer.tokenizer(text).numpy()]
-        return [check_tokens(tokens, index) for index, tokens in enumerate(sentences)]
+        return [check_tokens(tokens, index) for index, tokens in sentences]
 
     def _ids(self, row):
         shape = self.layer.ids_shape

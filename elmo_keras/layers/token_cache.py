@@ -19,7 +19,7 @@ class TokenCache:
     def __init__(self, encoder, ids, vectors):
         self.encoder = encoder
         rows = ids.reshape(len(ids), -1).astype("int32")
-        # At most 2 ** 31 each: no sum of as many products as a token has ids overflows.
+        # Should a sum overflow, it does so here and in a call alike.
         factors = np.random.default_rng(0).integers(0, 2**31, rows.shape[1:])
         hashes = (rows.astype("int64") * factors).sum(axis=1)
         hashes, first = np.unique(hashes, return_index=True)

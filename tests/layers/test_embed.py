@@ -140,8 +140,8 @@ def test_bad_input_of_embed():
         list(elmo.embed([["a"], "b"]))
     with pytest.raises(ValueError, match="Text must be"):
         list(elmo.embed(["a", ["b"]]))
-    with pytest.raises(ValueError, match="an empty token at place 0"):
-        list(elmo.embed([["", "a"]]))
+    with pytest.raises(ValueError, match="an empty token at place 0 of sentence 300"):
+        list(elmo.embed([["a"]] * 300 + [["", "a"]]))
     with pytest.raises(ValueError, match=r"int arrays of shape \(time, 50\)"):
         list(elmo.embed([np.ones((3, 50), "int32"), np.ones((3, 49), "int32")]))
 
@@ -219,5 +219,6 @@ def test_a_cache_and_training(tmp_path):
     model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "served"))
     np.testing.assert_allclose(served.serve(x), true, atol=1e-6)
-    with pytest.raises(ValueError, match="iterable of words"):
-        elmo.cache_vocabulary("the")
+    for words in ("the", 3):
+        with pytest.raises(ValueError, match="iterable of words"):
+            elmo.cache_vocabulary(words)
