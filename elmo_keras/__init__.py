@@ -7,13 +7,14 @@ from elmo_keras import metrics as metrics
 from elmo_keras import models as models
 from elmo_keras import text as text
 from elmo_keras.layers import ElmoLayer as ElmoLayer
+from elmo_keras.models import BidirectionalLanguageModel as BidirectionalLanguageModel
 from elmo_keras.models import ElmoTagger as ElmoTagger
 from elmo_keras.models import ElmoTextClassifier as ElmoTextClassifier
 
 __version__ = "0.1.0"
 
 # Imported when first used: nobody pays for keras-tuner or h5py who does not need them.
-_LAZY = ("checkpoints", "datasets", "presets", "serving", "tuning")
+_LAZY = ("checkpoints", "datasets", "presets", "serving", "training", "tuning")
 
 
 def __getattr__(name):

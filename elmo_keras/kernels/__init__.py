@@ -20,6 +20,11 @@
   `[W, b, U]`; it returns the packed hidden states and the final `(hidden, cell)`. The input product
   covers all steps at once, and in the gradient, written by hand, every weight has one product over
   all steps. The cell is computed in float32 at least, whatever the type of the products.
+- `training_step(loss, weights, optimizer, max_norm)`: a compiled function of a batch and of
+  states. `loss(batch, states)` gives the value to be made small, sums to be reported, and new
+  states; the function updates the Keras variables `weights` with a Keras optimizer, after the
+  gradients' norm over all of them (on TensorFlow: over all replicas of the strategy, too) was
+  brought down to `max_norm`, and returns the sums, the norm before, and the new states.
 """
 
 import importlib
@@ -36,3 +41,4 @@ inference = _backend.inference
 distinct = _backend.distinct
 steps = _backend.steps
 projected_lstm = _backend.projected_lstm
+training_step = _backend.training_step

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import keras
 
 
 def require(condition, message):
@@ -166,3 +167,34 @@ def _clip(x, bound):
 def _clip_gradient(gradient, x, bound):
     """The gradient of `_clip` at `x`, clipped or not."""
     return gradient if bound is None else jnp.where(jnp.abs(x) < bound, gradient, 0)
+
+
+def training_step(loss, weights, optimizer, max_norm):
+    """See `elmo_keras.kernels`."""
+    optimizer.build(weights)
+
+    @functools.partial(jax.jit, donate_argnums=(0, 1))
+    def step(values, slots, batch, states):
+        def with_weights(values):
+            with keras.StatelessScope(state_mapping=list(zip(weights, values))):
+                value, sums, new_states = loss(batch, states)
+            return value, (sums, new_states)
+
+        (_, (sums, new_states)), gradients = jax.value_and_grad(with_weights, has_aux=True)(values)
+        norm = jnp.sqrt(sum(jnp.sum(jnp.square(gradient)) for gradient in gradients))
+        scale = max_norm / jnp.maximum(norm, max_norm)
+        gradients = [gradient * scale for gradient in gradients]
+        values, slots = optimizer.stateless_apply(slots, gradients, values)
+        return values, slots, sums, norm, new_states
+
+    def function(batch, states):
+        variables = [*weights], [*optimizer.variables]
+        values, slots, sums, norm, states = step(
+            *([variable.value for variable in part] for part in variables), batch, states
+        )
+        for part, new in zip(variables, (values, slots)):
+            for variable, value in zip(part, new):
+                variable.assign(value)
+        return sums, norm, states
+
+    return function

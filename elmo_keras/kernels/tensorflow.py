@@ -264,3 +264,35 @@ def _clip_gradient(gradient, x, bound):
     if bound is None:
         return gradient
     return tf.where(tf.abs(x) < tf.cast(bound, x.dtype), gradient, tf.zeros((), gradient.dtype))
+
+
+def training_step(loss, weights, optimizer, max_norm):
+    """See `elmo_keras.kernels`. Under a strategy, batch and states are values of each replica."""
+    strategy = tf.distribute.get_strategy()
+    replicas = strategy.num_replicas_in_sync
+    optimizer.build(weights)
+
+    def replica(batch, states):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([weight.value for weight in weights])
+            value, sums, states = loss(batch, states)
+        gradients = tape.gradient(
+            value,
+            [weight.value for weight in weights],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        if replicas > 1:
+            context = tf.distribute.get_replica_context()
+            gradients, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [gradients, sums])
+        norm = tf.linalg.global_norm(gradients)
+        scale = max_norm / tf.maximum(norm, max_norm)
+        # Keras sums over the replicas once more; a division by a power of two is exact.
+        optimizer.apply([gradient * (scale / replicas) for gradient in gradients], weights)
+        return sums, norm, states
+
+    if strategy.num_replicas_in_sync == 1:
+        return tf.function(replica, autograph=False, reduce_retracing=True)
+    return tf.function(
+        lambda batch, states: strategy.run(replica, (batch, states)), autograph=False
+    )

@@ -156,3 +156,25 @@ def _clip(x, bound):
 def _clip_gradient(gradient, x, bound):
     """The gradient of `_clip` at `x`, clipped or not."""
     return gradient if bound is None else torch.where(x.abs() < bound, gradient, 0)
+
+
+def training_step(loss, weights, optimizer, max_norm):
+    """See `elmo_keras.kernels`."""
+    optimizer.build(weights)
+
+    def step(batch, states):
+        for weight in weights:
+            weight.value.grad = None
+        value, sums, states = loss(batch, states)
+        value.backward()
+        gradients = [
+            torch.zeros_like(weight.value) if weight.value.grad is None else weight.value.grad
+            for weight in weights
+        ]
+        with torch.no_grad():
+            norm = torch.sqrt(sum(torch.sum(gradient**2) for gradient in gradients))
+            scale = max_norm / torch.clamp(norm, min=max_norm)
+            optimizer.apply([gradient * scale for gradient in gradients], weights)
+        return sums.detach(), norm, [state.detach() for state in states]
+
+    return step

@@ -142,6 +142,33 @@ class BiLSTMStack(Composite):
         )  # (2, num_layers, batch, output_dim), (2, num_layers, batch, units)
         return layers, final_states
 
+    def read(self, sequences, initial_state, keep=None):
+        """Two sequences, each in the order in which its direction reads it, to its last layer.
+
+        What a language model is trained on: its two directions read windows of two streams, while
+        the call has one sequence that both of them read.
+
+        Args:
+            sequences: `(2, batch, time, input_dim)` float, direction 0 forward; all steps real.
+            initial_state: `(hidden, cell)`, as in the call.
+            keep: `(2, num_layers + 1, batch, time, dim)` float or `None`. Dropout: what the inputs
+                of each layer, and the output of the last one, are multiplied with.
+
+        Returns:
+            `(output, final_states)`: `(2, batch, time, output_dim)`, and as the call returns them.
+        """
+        outputs, final_states = [], []
+        for i, layers in enumerate((self.forward_layers, self.backward_layers)):
+            steps = None if self._is_adapted() else kernels.steps(sequences[i], None)
+            run = self._run_cells if steps is None else self._run_kernel
+            states = [ops.cast(s[i], self.compute_dtype) for s in initial_state]
+            masks = None if keep is None else keep[i]
+            (*_, x), states = run(layers, sequences[i], None, states, steps, masks, in_order=True)
+            x = x if steps is None else steps.unpack(x)
+            outputs.append(x if keep is None else x * masks[-1])
+            final_states.append(states)
+        return ops.stack(outputs), tuple(ops.stack(pair) for pair in zip(*final_states))
+
     def _is_adapted(self):
         """Whether a product is more than its kernel: quantised, or with LoRA."""
         return any(
@@ -150,8 +177,11 @@ class BiLSTMStack(Composite):
             for part in layer.cell.products
         )
 
-    def _run_kernel(self, layers, inputs, mask, initial_state, steps):
+    def _run_kernel(
+        self, layers, inputs, mask, initial_state, steps, keep=None, in_order=False
+    ):
         x = steps.pack(inputs)
+        keep = None if keep is None else [steps.pack(keep[i]) for i in range(len(layers))]
 
         def run(layer, x, states):
             cell = layer.cell
@@ -160,24 +190,29 @@ class BiLSTMStack(Composite):
                 x,
                 states,
                 [ops.cast(weight, self.compute_dtype) for weight in cell.matrices],
-                backward=layer.go_backwards,
+                backward=layer.go_backwards and not in_order,
                 cell_clip=cell.cell_clip,
                 projection_clip=cell.projection_clip,
                 forget_bias=cell.forget_bias,
             )
 
-        return self._run_layers(layers, run, x, initial_state)
+        return self._run_layers(layers, run, x, initial_state, keep)
 
-    def _run_cells(self, layers, inputs, mask, initial_state, steps):
+    def _run_cells(
+        self, layers, inputs, mask, initial_state, steps, keep=None, in_order=False
+    ):
         def run(layer, x, states):
+            # Keras' layer turns what it reads backward, and does not turn back what it gives.
+            x = ops.flip(x, axis=1) if layer.go_backwards and in_order else x
             y, *states = layer(x, mask=mask, initial_state=states)  # (batch, time, output_dim)
-            return (ops.flip(y, axis=1) if layer.go_backwards else y), states
+            return (ops.flip(y, axis=1) if layer.go_backwards and not in_order else y), states
 
-        return self._run_layers(layers, run, inputs, initial_state)
+        return self._run_layers(layers, run, inputs, initial_state, keep)
 
-    def _run_layers(self, layers, run, x, initial_state):
+    def _run_layers(self, layers, run, x, initial_state, keep):
         outputs, states = [], []
         for i, layer in enumerate(layers):
+            x = x if keep is None else x * keep[i]
             y, state = run(layer, x, [s[i] for s in initial_state])
             x = x + y if self.residual and i > 0 else y
             outputs.append(x)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from elmo_keras.text.strings import check_tokens, clean, is_text
+from elmo_keras.text.strings import check_tokens, is_text
 
 
 def read_inputs(x, task) -> list:
@@ -37,8 +37,7 @@ def read_inputs(x, task) -> list:
         )
     rows = list(x)
     if rows and all(isinstance(row, (str, bytes)) for row in rows):
-        tokens = task.tokenizer([clean(row) for row in rows]).numpy()
-        return [[token.decode("utf-8", "replace") for token in row if token] for row in tokens]
+        return task.tokenizer.split(rows)
     return [check_tokens(row, index) for index, row in enumerate(rows)]
 
 

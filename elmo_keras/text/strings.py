@@ -5,6 +5,8 @@ import numpy as np
 
 from elmo_keras._optional import tensorflow as tf
 
+REPLACEMENT = "\ufffd"  # what stands for bytes that are no UTF-8
+
 _FORMS = (
     "Text must be a batch of sentences (a list of str) or a batch of token lists (a list of lists "
     "of str)."

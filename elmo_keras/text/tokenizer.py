@@ -2,6 +2,7 @@ import keras
 
 from elmo_keras._optional import tensorflow as tf
 from elmo_keras._optional import tensorflow_text as tf_text
+from elmo_keras.text.strings import clean
 from elmo_keras.text.text_layer import TextLayer, at_least_one_step
 
 # One token of the default tokenizer, alternatives in order of precedence. Each group is put
@@ -96,6 +97,34 @@ class Tokenizer(TextLayer):
         elif self.method == "chinese_characters":
             return tf_text.regex_split(sentences, _CHINESE_DELIMITER, _CHINESE_KEPT_DELIMITER)
         return tf.strings.split(sentences)
+
+    def split(self, sentences):
+        """The tokens of sentences, as lists of str and without padding, outside of any graph.
+
+        Whitespace alone is split without TensorFlow.
+
+        Args:
+            sentences: list of str.
+
+        Returns:
+            list of lists of str, an empty one for a sentence without tokens.
+
+        Example:
+
+        >>> import elmo_keras
+        >>> elmo_keras.text.Tokenizer("whitespace").split(["a b  c", ""])
+        [['a', 'b', 'c'], []]
+        """
+        sentences = [clean(sentence) for sentence in sentences]
+        if self.method == "whitespace" and not self.lowercase:
+            # As TensorFlow does it: at ASCII white space alone.
+            rows = [sentence.encode().split() for sentence in sentences]
+        else:
+            ragged = self._split(tf.constant(sentences, "string", shape=(len(sentences),)))
+            tokens, ends = ragged.flat_values.numpy(), ragged.row_splits.numpy()
+            rows = [tokens[start:end] for start, end in zip(ends, ends[1:])]
+        rows = [row[: self.max_tokens] for row in rows]
+        return [[token.decode("utf-8", "replace") for token in row] for row in rows]
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], None)

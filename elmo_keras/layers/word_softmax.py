@@ -1,0 +1,122 @@
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class WordSoftmax(keras.layers.Layer):
+    """The softmax over words at the end of a language model, full or sampled.
+
+    ```
+    logit(word) = kernel[word] . x + bias[word]
+    ```
+
+    Logits are float32 at least, whatever the type of the products.
+
+    Args:
+        num_words: int. Words of the vocabulary.
+        **kwargs: Layer keyword arguments, like `name` and `dtype`.
+
+    Input shape:
+        `(..., dim)` float.
+
+    Output shape:
+        `(..., num_words)` float, the logarithms of probabilities.
+
+    Example:
+
+    >>> import elmo_keras, keras
+    >>> layer = elmo_keras.layers.WordSoftmax(5)
+    >>> log_probabilities = layer(keras.ops.ones((2, 3)))
+    >>> keras.ops.sum(keras.ops.exp(log_probabilities), axis=-1)
+    <tf.Tensor: shape=(2,), dtype=float32, numpy=array([1., 1.], dtype=float32)>
+
+    References:
+        - [Jozefowicz et al., 2016](https://arxiv.org/abs/1602.02410)
+        - bilm-tf, `bilm/training.py`, `_build_loss`
+    """
+
+    def __init__(self, num_words, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(num_words, int) or num_words < 2:
+            raise ValueError(f"`num_words` must be an int of at least 2. Received: {num_words!r}")
+        self.num_words = num_words
+
+    def build(self, input_shape):
+        dim = input_shape[-1]
+        self.kernel = self.add_weight(
+            shape=(self.num_words, dim),
+            initializer=keras.initializers.RandomNormal(stddev=dim**-0.5),
+            name="kernel",
+        )
+        self.bias = self.add_weight(shape=(self.num_words,), initializer="zeros", name="bias")
+
+    def call(self, inputs):
+        return ops.log_softmax(self.logits(inputs), axis=-1)
+
+    def logits(self, inputs):
+        """`(..., num_words)`, float32 at least."""
+        return self._cast(ops.matmul(inputs, ops.transpose(self.kernel))) + self._bias()
+
+    def sampled_loss(self, inputs, targets, log_expected, negatives, negatives_log_expected):
+        """The negative log-probability of each target among itself and a sample of words.
+
+        The logits are corrected by how often each word was to be expected in the sample. A target
+        that is in the sample counts once.
+
+        Args:
+            inputs: `(rows, dim)` float.
+            targets: `(rows,)` int, numbers of words.
+            log_expected: `(rows,)` float, the logarithm of how often each target was to be
+                expected in the sample.
+            negatives: `(sample,)` int, numbers of different words.
+            negatives_log_expected: `(sample,)` float, of these.
+
+        Returns:
+            `(rows,)` float.
+
+        References:
+            - [Jean et al., 2015](https://arxiv.org/abs/1412.2007)
+        """
+        kernel, bias = ops.convert_to_tensor(self.kernel), self._bias()
+        rows = ops.take(kernel, targets, axis=0)  # (rows, dim)
+        true = ops.sum(self._cast(inputs) * self._cast(rows), axis=-1)
+        true = true + ops.take(bias, targets, axis=0) - log_expected
+        logits = self._cast(ops.matmul(inputs, ops.transpose(ops.take(kernel, negatives, axis=0))))
+        logits = logits + (ops.take(bias, negatives, axis=0) - negatives_log_expected)
+        is_target = ops.equal(targets[:, None], negatives[None, :])  # (rows, sample)
+        logits = ops.where(is_target, -1e30, logits)
+        every = ops.concatenate([true[:, None], logits], axis=-1)
+        return ops.logsumexp(every, axis=-1) - true
+
+    def full_loss(self, inputs, targets):
+        """The negative log-probability of each target among all words.
+
+        Args:
+            inputs: `(rows, dim)` float.
+            targets: `(rows,)` int, numbers of words.
+
+        Returns:
+            `(rows,)` float.
+        """
+        logits = self.logits(inputs)  # (rows, num_words)
+        true = ops.take_along_axis(logits, targets[:, None], axis=-1)[:, 0]
+        return ops.logsumexp(logits, axis=-1) - true
+
+    def _cast(self, x):
+        is_double = keras.backend.standardize_dtype(x.dtype) == "float64"
+        return x if is_double else ops.cast(x, "float32")
+
+    def _bias(self):
+        return self._cast(self.bias)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.num_words)
+
+    def compute_output_spec(self, inputs):
+        dtype = "float64" if self.compute_dtype == "float64" else "float32"
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=dtype)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"num_words": self.num_words})
+        return config

@@ -1,0 +1,67 @@
+"""Language models: an ElmoLayer's preset with the softmax and its words beside it."""
+
+import os
+import pathlib
+import tempfile
+
+import keras
+
+from elmo_keras.checkpoints import softmax as softmax_file
+from elmo_keras.checkpoints import vocabulary_file
+from elmo_keras.checkpoints.softmax import Softmax
+from elmo_keras.models.bidirectional_language_model import BidirectionalLanguageModel
+from elmo_keras.presets import preset, reader
+
+
+def load_language_model(
+    source, cls=BidirectionalLanguageModel, vocabulary=None, **options
+) -> BidirectionalLanguageModel:
+    """See `BidirectionalLanguageModel.from_preset`."""
+    loaded = reader.load(source, with_softmax=True, **options)
+    words = _words(vocabulary)
+    if loaded.softmax is None:
+        if words is None:
+            raise ValueError(
+                "`source` must hold a softmax and its words, or `vocabulary` must name words for a "
+                f"new one. Received: {str(source)!r}, which holds none, and no `vocabulary`. Build "
+                "one with `elmo-keras vocabulary`."
+            )
+        return cls(loaded.layer, words)
+    kernel, bias, own_words = loaded.softmax
+    words = own_words if words is None else words
+    if words is None or len(words) != len(bias):
+        raise ValueError(
+            f"The vocabulary must be that of the softmax in the source, of {len(bias):,} words. "
+            f"Received: {'none' if words is None else f'{len(words):,} words'}. Pass `vocabulary`, "
+            "the file that the model was trained with."
+        )
+    model = cls(loaded.layer, words)
+    if kernel.shape != tuple(model.head.softmax.kernel.shape):
+        raise ValueError(
+            "The softmax must be over vectors of the size of the LSTMs' projections, "
+            f"{loaded.layer.bilstm.output_dim}. Received: kernel {kernel.shape}."
+        )
+    model.head.softmax.kernel.assign(kernel)
+    model.head.softmax.bias.assign(bias)
+    return model
+
+
+def save_language_model(model: BidirectionalLanguageModel, directory, dtype="float32") -> None:
+    """See `BidirectionalLanguageModel.save_to_preset`."""
+    directory = pathlib.Path(directory)
+    preset.save_preset(model.to_elmo_layer(), directory, dtype)
+    kernel, bias = (
+        keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32")).astype(dtype)
+        for weight in (model.head.softmax.kernel, model.head.softmax.bias)
+    )
+    # Written aside first: a full disk leaves the files that were there.
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".softmax") as aside:
+        softmax_file.save(Softmax(kernel, bias, model.vocabulary), pathlib.Path(aside))
+        for path in pathlib.Path(aside).iterdir():
+            os.replace(path, directory / path.name)
+
+
+def _words(vocabulary):
+    if vocabulary is None or isinstance(vocabulary, (list, tuple)):
+        return vocabulary
+    return vocabulary_file.read(vocabulary)

@@ -1,0 +1,196 @@
+"""Text files as a stream of sentences."""
+
+import glob
+import gzip
+import os
+import pathlib
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from elmo_keras.text.sentences import split_sentences
+from elmo_keras.text.strings import REPLACEMENT
+from elmo_keras.text.tokenizer import Tokenizer
+
+# Lines that are read, split and shuffled at once.
+BLOCK_LINES = 8192
+# A longer line is read in pieces: nobody's memory depends on where the line breaks are.
+MAX_LINE_BYTES = 2**20
+
+
+class Block(NamedTuple):
+    """Some consecutive lines of a file.
+
+    Attributes:
+        file: int. Which of the corpus' files.
+        line: int. Number of the first line, from 0.
+        next_line: int. Number of the line behind the last one, or `None` at the file's end.
+        sentences: the lines' sentences, lists of tokens. Empty lines give none.
+    """
+
+    file: int
+    line: int
+    next_line: int | None
+    sentences: list[list[str]]
+
+
+class Corpus:
+    """Text files, plain or gzip, as sentences: lists of tokens. Nothing is held but one block.
+
+    Args:
+        files: path of a file or of a directory (its files, by name), a glob pattern, or a list of
+            these: the shards of the corpus.
+        tokenizer: str or `elmo_keras.text.Tokenizer`. `"words"`, the default, as in `ElmoLayer`;
+            `"whitespace"` for text that is tokenised already, as `write_tokenized` writes it: it
+            alone needs no TensorFlow; `"chinese_characters"` for Chinese.
+        split_sentences: bool. Whether a line is a text of several sentences, to be split by
+            `elmo_keras.text.split_sentences`. Defaults to `False`: a line is a sentence.
+
+    Attributes:
+        files: the shards, list of paths.
+        undecodable: int. Bytes met so far that are not UTF-8; each was read as U+FFFD.
+
+    Raises:
+        ValueError: if there is no file, or one does not exist.
+
+    Example:
+
+    ```python
+    corpus = elmo_keras.training.Corpus("wiki/train-*.txt.gz", split_sentences=True)
+    for tokens in corpus:
+        ...
+    ```
+    """
+
+    def __init__(self, files, tokenizer="words", split_sentences=False):
+        self.files = _find(files)
+        self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
+        if not isinstance(split_sentences, bool):
+            raise ValueError(
+                f"`split_sentences` must be a bool. Received: split_sentences={split_sentences!r}"
+            )
+        self.split_sentences = split_sentences
+        self.undecodable = 0
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for file in range(len(self.files)):
+            for block in self.blocks(file):
+                yield from block.sentences
+
+    def blocks(self, file: int, line: int = 0) -> Iterator[Block]:
+        """The blocks of one file, from a line on."""
+        lines = self._lines(self.files[file], skip=line)
+        while True:
+            some = [text for _, text in zip(range(BLOCK_LINES), lines)]
+            is_last = len(some) < BLOCK_LINES
+            yield Block(file, line, None if is_last else line + len(some), self._sentences(some))
+            if is_last:
+                return
+            line += len(some)
+
+    def _lines(self, path, skip):
+        """Lines as str, the first `skip` of them left out; long ones in pieces."""
+        try:
+            with open(path, "rb") as file:
+                is_gzip = file.read(2) == b"\x1f\x8b"
+            with (gzip.open if is_gzip else open)(path, "rb") as file:
+                number = 0
+                while piece := file.readline(MAX_LINE_BYTES):
+                    number += 1
+                    if number > skip:
+                        yield self._decode(piece)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(
+                f"{path} must be text, plain or gzip. Received: {error}, behind line {number}. "
+                "Fetch or write the file again."
+            ) from error
+
+    def _decode(self, line):
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError:
+            text = line.decode("utf-8", "replace")
+            # Text may hold the replacement character itself.
+            found = text.count(REPLACEMENT) - line.count(REPLACEMENT.encode())
+            self.undecodable += max(found, 1)
+            return text
+
+    def _sentences(self, lines):
+        if self.split_sentences:
+            lines = [sentence for line in lines for sentence in split_sentences(line)]
+        return [tokens for tokens in self.tokenizer.split(lines) if tokens]
+
+
+def write_tokenized(corpus: Corpus, directory, overwrite: bool = False) -> list[pathlib.Path]:
+    """Writes each file of a corpus as tokens between spaces, a sentence a line, gzip.
+
+    `Corpus(directory, tokenizer="whitespace")` then reads the same sentences, without TensorFlow:
+    on a machine that has JAX alone, say.
+
+    Args:
+        corpus: the `Corpus`.
+        directory: where the files go, each by its own name; made if absent.
+        overwrite: bool. Whether files that are there already are written anew. Defaults to
+            `False`: they are left, so that a broken-off run goes on where it was.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        ValueError: if two files of the corpus have one name, or would overwrite themselves.
+    """
+    directory = pathlib.Path(directory)
+    names = [path.name.removesuffix(".gz") + ".gz" for path in corpus.files]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            "The files of the corpus must have different names, to be written into one directory. "
+            f"Received: {sorted(names)}. Write them from one directory at a time."
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    paths = [directory / name for name in names]
+    for number, (source, path) in enumerate(zip(corpus.files, paths)):
+        if path.exists() and path.samefile(source):
+            raise ValueError(
+                "`directory` must be another one than that of the corpus. "
+                f"Received: directory={str(directory)!r}, which holds {source}."
+            )
+        if path.exists() and not overwrite:
+            continue
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            with gzip.open(partial, "wt", encoding="utf-8", newline="\n") as file:
+                for block in corpus.blocks(number):
+                    file.writelines(f"{' '.join(tokens)}\n" for tokens in block.sentences)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+    return paths
+
+
+def _find(files) -> list[pathlib.Path]:
+    if isinstance(files, (str, os.PathLike)):
+        files = [files]
+    if not isinstance(files, Iterable):
+        raise ValueError(
+            "`files` must be a path, a glob pattern, or a list of them. "
+            f"Received: {files!r} of type {type(files).__name__}."
+        )
+    found = []
+    for item in files:
+        path = pathlib.Path(item).expanduser()
+        if path.is_dir():
+            inner = (child for child in path.iterdir() if not child.name.startswith("."))
+            matches = sorted(child for child in inner if child.is_file())
+        elif path.is_file():
+            matches = [path]
+        else:
+            matches = sorted(map(pathlib.Path, glob.glob(str(path))))
+        if not matches:
+            raise ValueError(
+                "Each of `files` must be a file, a directory with files, or a pattern that files "
+                f"match. Received: {str(item)!r}, where there is none."
+            )
+        found += matches
+    if not found:
+        raise ValueError("`files` must name at least one file. Received: none.")
+    return found
