@@ -6,8 +6,8 @@
 - `in_distribution_strategy()`: whether the code runs under a `tf.distribute` strategy.
 - `adopt(array)`: a tensor of a numpy array's values that takes over its memory where it can.
 - `has_dynamic_shapes(x)`: whether shapes may depend on the values of `x` here.
-- `inference(layer, shape, dtype)`: a built layer as a function of one tensor `(batch, *shape)`, as
-  fast as the backend can.
+- `inference(layer, *inputs)`: a built layer as a function, as fast as the backend can. Each input
+  is `(shape, dtype)` of a tensor `(batch, *shape)`; of several, the function takes a list.
 - `distinct(rows)`: the distinct rows of a matrix of ints, and for each row its place among them; or
   the rows themselves and `None` where shapes must not depend on values.
 - `steps(x, mask)`: the steps of a padded batch as the scan works on them, or `None` where only

@@ -28,7 +28,7 @@ def has_dynamic_shapes(x):
     return False
 
 
-def inference(layer, shape, dtype):
+def inference(layer, *inputs):
     """The layer as a function that is compiled once for each size."""
     call = jax.jit(lambda *arguments: layer.stateless_call(*arguments)[0])
 

@@ -37,10 +37,11 @@ def has_dynamic_shapes(x):
     return True
 
 
-def inference(layer, shape, dtype):
+def inference(layer, *inputs):
     """The layer as a function that is traced once for all sizes."""
-    specification = tf.TensorSpec((None, *shape), dtype)
-    return tf.function(layer.__call__, input_signature=[specification], autograph=False)
+    specifications = [tf.TensorSpec((None, *shape), dtype) for shape, dtype in inputs]
+    first = specifications if len(specifications) > 1 else specifications[0]
+    return tf.function(layer.__call__, input_signature=[first], autograph=False)
 
 
 def distinct(rows):

@@ -26,7 +26,7 @@ def has_dynamic_shapes(x):
     return not torch.compiler.is_compiling() and not x.is_meta
 
 
-def inference(layer, shape, dtype):
+def inference(layer, *inputs):
     """The layer as a function that keeps nothing for a gradient."""
     return torch.no_grad()(layer)
 

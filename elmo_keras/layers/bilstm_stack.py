@@ -177,9 +177,7 @@ class BiLSTMStack(Composite):
             for part in layer.cell.products
         )
 
-    def _run_kernel(
-        self, layers, inputs, mask, initial_state, steps, keep=None, in_order=False
-    ):
+    def _run_kernel(self, layers, inputs, mask, initial_state, steps, keep=None, in_order=False):
         x = steps.pack(inputs)
         keep = None if keep is None else [steps.pack(keep[i]) for i in range(len(layers))]
 
@@ -198,9 +196,7 @@ class BiLSTMStack(Composite):
 
         return self._run_layers(layers, run, x, initial_state, keep)
 
-    def _run_cells(
-        self, layers, inputs, mask, initial_state, steps, keep=None, in_order=False
-    ):
+    def _run_cells(self, layers, inputs, mask, initial_state, steps, keep=None, in_order=False):
         def run(layer, x, states):
             # Keras' layer turns what it reads backward, and does not turn back what it gives.
             x = ops.flip(x, axis=1) if layer.go_backwards and in_order else x

@@ -7,7 +7,7 @@ import numpy as np
 
 from elmo_keras import kernels
 from elmo_keras.text.lengths import bucket
-from elmo_keras.text.strings import check_tokens, clean, pad_checked, string_tensor
+from elmo_keras.text.strings import check_tokens, pad_checked
 
 # Batches' worth of tokens that are read, sorted by length and answered together.
 _WINDOW = 8
@@ -60,8 +60,7 @@ class Embedder:
         if isinstance(first, np.ndarray) and first.dtype.kind in "iu":
             return [self._ids(row) for _, row in sentences]
         if isinstance(first, (str, bytes)):
-            text = string_tensor([clean(sentence) for _, sentence in sentences])
-            return [row[row != b""] for row in self.layer.tokenizer(text).numpy()]
+            return self.layer.tokenizer.split([sentence for _, sentence in sentences])
         return [check_tokens(tokens, index) for index, tokens in sentences]
 
     def _ids(self, row):
@@ -109,10 +108,8 @@ class Embedder:
         # Quantised or adapted since, the layer is another function.
         key = self.layer.token_cache, *map(id, self.layer.weights)
         if self._functions.get(is_ids, (None,))[0] != key:
-            shape, dtype = (
-                ((None, *self.layer.ids_shape), "int32") if is_ids else ((None,), "string")
-            )
-            self._functions[is_ids] = key, kernels.inference(self.layer, shape, dtype)
+            batch = ((None, *self.layer.ids_shape), "int32") if is_ids else ((None,), "string")
+            self._functions[is_ids] = key, kernels.inference(self.layer, batch)
         return self._functions[is_ids][1]
 
     def _of_sentence(self, outputs, number, length):

@@ -101,6 +101,7 @@ class BidirectionalLanguageModel(keras.Model):
         self.elmo = top
         self.head = head
         self.words = self_vocabulary
+        self._compiled = _Compiled(self)
 
     @property
     def vocabulary(self):
@@ -302,7 +303,7 @@ class BidirectionalLanguageModel(keras.Model):
             ):
                 end += 1
             places = order[start:end]
-            yield places, self.predict_on_batch(self._to_inputs([rows[place] for place in places]))
+            yield places, self._compiled(self._to_inputs([rows[place] for place in places]))
             start = end
 
     def _to_inputs(self, rows):
@@ -339,6 +340,19 @@ class BidirectionalLanguageModel(keras.Model):
         model = cls(**config)
         model.trainable = trainable
         return model
+
+
+class _Compiled:
+    """A model as a function from and to numpy. Keras' own would run on each replica."""
+
+    def __init__(self, model):
+        self._model, self._function = model, None
+
+    def __call__(self, inputs):
+        if self._function is None:
+            shapes = [(tuple(x.shape[1:]), x.dtype) for x in self._model.inputs]
+            self._function = kernels.inference(self._model, *shapes)
+        return keras.ops.convert_to_numpy(self._function(inputs))
 
 
 def _top(elmo):

@@ -25,6 +25,19 @@ def window_loss(model: BidirectionalLanguageModel, rows: int, dropout: float = 0
     encoder, bilstm = model.elmo.token_encoder, model.elmo.bilstm
     softmax = model.head.softmax
 
+    def losses(y, batch, direction):
+        y = ops.reshape(y, (-1, bilstm.output_dim))  # (rows * steps, dim)
+        targets = ops.reshape(batch.targets[direction], (-1,))
+        if batch.negatives is None:
+            return softmax.full_loss(y, targets)
+        return softmax.sampled_loss(
+            y,
+            targets,
+            ops.reshape(batch.log_expected[direction], (-1,)),
+            batch.negatives,
+            batch.negatives_log_expected,
+        )
+
     def loss(batch: Batch, states):
         tokens = encoder(batch.characters[None])[0]  # (distinct words, dim)
         x = ops.take(tokens, batch.inputs, axis=0)  # (2, rows, steps, dim)
@@ -32,19 +45,8 @@ def window_loss(model: BidirectionalLanguageModel, rows: int, dropout: float = 0
         if keep is not None:
             keep = ops.cast(keep, x.dtype) * (1 / (1 - dropout))
         y, new_states = bilstm.read(x, states, keep)
-        y = ops.reshape(y, (-1, bilstm.output_dim))
-        targets = ops.reshape(batch.targets, (-1,))
-        if batch.negatives is None:
-            losses = softmax.full_loss(y, targets)
-        else:
-            losses = softmax.sampled_loss(
-                y,
-                targets,
-                ops.reshape(batch.log_expected, (-1,)),
-                batch.negatives,
-                batch.negatives_log_expected,
-            )
-        sums = ops.sum(ops.reshape(losses, (2, -1)), axis=1)
+        # Each direction by itself: on two cores they are computed side by side.
+        sums = ops.stack([ops.sum(losses(y[i], batch, i)) for i in range(2)])
         return ops.sum(sums) / (2 * rows), sums, new_states
 
     return loss

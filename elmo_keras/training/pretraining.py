@@ -134,7 +134,8 @@ class _Run:
             states, pending = self._restore(found)
             report(f"Goes on behind step {self.step:,}, as {directory} has it.")
         else:
-            check_order(model.words, corpus)
+            if self.windows.sampler is not None:
+                check_order(model.words, corpus)
             directory.mkdir(parents=True, exist_ok=True)
         self.states = self.devices.states(states)
         self.progress = Progress(
@@ -218,8 +219,7 @@ class _Run:
 
     def _save(self, windows_state):
         arrays = {
-            name: keras.ops.convert_to_numpy(variable)
-            for name, variable in self._arrays().items()
+            name: keras.ops.convert_to_numpy(variable) for name, variable in self._arrays().items()
         }
         for name, array in zip(_STATES, self.devices.arrays(self.states)):
             # float32 holds every bfloat16, which HDF5 has no name for.

@@ -134,5 +134,7 @@ class Progress:
 
 
 def _duration(seconds):
+    if seconds < 120:
+        return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

@@ -6,7 +6,6 @@ A strategy is TensorFlow's matter and is only looked at where TensorFlow runs.
 import contextlib
 
 import keras
-import numpy as np
 
 from elmo_keras import kernels
 from elmo_keras._optional import tensorflow as tf
@@ -97,4 +96,3 @@ def devices(batch_size: int):
     if kernels.in_distribution_strategy():
         return Replicas(tf.distribute.get_strategy(), batch_size)
     return OneDevice()
-
