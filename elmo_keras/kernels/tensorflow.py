@@ -292,8 +292,34 @@ def training_step(loss, weights, optimizer, max_norm):
         optimizer.apply([gradient * (scale / replicas) for gradient in gradients], weights)
         return sums, norm, states
 
-    if strategy.num_replicas_in_sync == 1:
-        return tf.function(replica, autograph=False, reduce_retracing=True)
-    return tf.function(
-        lambda batch, states: strategy.run(replica, (batch, states)), autograph=False
-    )
+    if replicas > 1:
+        return tf.function(
+            lambda batch, states: strategy.run(replica, (batch, states)), autograph=False
+        )
+    return _traced_once(replica)
+
+
+def _traced_once(function):
+    """A function of a batch, whose arrays may differ in their first dimension, and of states."""
+    traced = []
+
+    def call(batch, states):
+        # A signature holds no None.
+        arrays = [x for x in tf.nest.flatten(batch) if x is not None]
+        states = list(states)
+        if not traced:
+            is_there = [x is not None for x in tf.nest.flatten(batch)]
+
+            def whole(arrays, states):
+                left = iter(arrays)
+                leaves = [next(left) if there else None for there in is_there]
+                return function(tf.nest.pack_sequence_as(batch, leaves), states)
+
+            signature = [
+                [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in arrays],
+                [tf.TensorSpec(x.shape, x.dtype) for x in states],
+            ]
+            traced.append(tf.function(whole, input_signature=signature, autograph=False))
+        return traced[0](arrays, states)
+
+    return call

@@ -2,10 +2,11 @@
 
 import re
 
-# A mark that ends a sentence, what closes around it, and the white space behind it.
-_LATIN_END = re.compile(r"([.!?…]+[\"'”’»)\]]*)\s+(?=[\"'“‘«(\[]*[^\W\d_a-z])")
+# A mark that ends a sentence, what closes around it, and the white space behind it. Possessive, and
+# from the first mark on: rows of thousands of marks would take quadratic time.
+_LATIN_END = re.compile(r"(?<![.!?…])([.!?…]++[\"'”’»)\]]*+)\s+(?=[\"'“‘«(\[]*[^\W\d_a-z])")
 # Chinese and Japanese marks need no white space behind them.
-_CJK_END = re.compile(r"([。！？…]+[”’」』）》】]*)(?=[^”’」』）》】。！？…])")
+_CJK_END = re.compile(r"(?<![。！？…])([。！？…]++[”’」』）》】]*+)(?=[^”’」』）》】。！？…])")
 # Before a full stop that ends no sentence: initials, titles, and the like.
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'“‘])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Gov|Sen|"
@@ -34,9 +35,9 @@ def split_sentences(text: str) -> list[str]:
     """
     sentences, start = [], 0
     for match in _LATIN_END.finditer(text):
-        piece = text[start : match.end(1)]
-        if not _ABBREVIATION.search(piece[-16:]):
-            sentences.append(piece)
+        end = match.end(1)
+        if not _ABBREVIATION.search(text[max(start, end - 16) : end]):
+            sentences.append(text[start:end])
             start = match.end()
     sentences.append(text[start:])
     sentences = [part for piece in sentences for part in _CJK_END.sub(r"\1\n", piece).split("\n")]

@@ -118,7 +118,10 @@ class Tokenizer(TextLayer):
         sentences = [clean(sentence) for sentence in sentences]
         if self.method == "whitespace" and not self.lowercase:
             # As TensorFlow does it: at ASCII white space alone.
-            rows = [sentence.encode().split() for sentence in sentences]
+            rows = [
+                (sentence.encode() if isinstance(sentence, str) else sentence).split()
+                for sentence in sentences
+            ]
         else:
             ragged = self._split(tf.constant(sentences, "string", shape=(len(sentences),)))
             tokens, ends = ragged.flat_values.numpy(), ragged.row_splits.numpy()

@@ -12,8 +12,10 @@ from elmo_keras.text.sentences import split_sentences
 from elmo_keras.text.strings import REPLACEMENT
 from elmo_keras.text.tokenizer import Tokenizer
 
-# Lines that are read, split and shuffled at once.
+# Lines that are read, split and shuffled at once, fewer if they have more characters than that: a
+# block's tokens take some 25 times as many bytes.
 BLOCK_LINES = 8192
+BLOCK_CHARACTERS = 2**23
 # A longer line is read in pieces: nobody's memory depends on where the line breaks are.
 MAX_LINE_BYTES = 2**20
 
@@ -80,12 +82,17 @@ class Corpus:
     def blocks(self, file: int, line: int = 0) -> Iterator[Block]:
         """The blocks of one file, from a line on."""
         lines = self._lines(self.files[file], skip=line)
-        while True:
-            some = [text for _, text in zip(range(BLOCK_LINES), lines)]
-            is_last = len(some) < BLOCK_LINES
+        is_last = False
+        while not is_last:
+            some, room = [], BLOCK_CHARACTERS
+            for text in lines:
+                some.append(text)
+                room -= len(text)
+                if len(some) == BLOCK_LINES or room <= 0:
+                    break
+            else:
+                is_last = True
             yield Block(file, line, None if is_last else line + len(some), self._sentences(some))
-            if is_last:
-                return
             line += len(some)
 
     def _lines(self, path, skip):
@@ -95,7 +102,7 @@ class Corpus:
                 is_gzip = file.read(2) == b"\x1f\x8b"
             with (gzip.open if is_gzip else open)(path, "rb") as file:
                 number = 0
-                while piece := file.readline(MAX_LINE_BYTES):
+                while piece := _readline(file):
                     number += 1
                     if number > skip:
                         yield self._decode(piece)
@@ -121,6 +128,17 @@ class Corpus:
         return [tokens for tokens in self.tokenizer.split(lines) if tokens]
 
 
+def _readline(file):
+    """A line, or of one too long a piece that ends with a whole character, maybe inside a word."""
+    piece = file.readline(MAX_LINE_BYTES)
+    if len(piece) == MAX_LINE_BYTES and piece[-1:] != b"\n":
+        for _ in range(3):
+            if not b"\x80" <= file.peek(1)[:1] < b"\xc0":
+                break
+            piece += file.read(1)
+    return piece
+
+
 def write_tokenized(corpus: Corpus, directory, overwrite: bool = False) -> list[pathlib.Path]:
     """Writes each file of a corpus as tokens between spaces, a sentence a line, gzip.
 
@@ -137,7 +155,7 @@ def write_tokenized(corpus: Corpus, directory, overwrite: bool = False) -> list[
         The paths of the files.
 
     Raises:
-        ValueError: if two files of the corpus have one name, or would overwrite themselves.
+        ValueError: if two files of the corpus have one name, or lie in the directory themselves.
     """
     directory = pathlib.Path(directory)
     names = [path.name.removesuffix(".gz") + ".gz" for path in corpus.files]
@@ -148,12 +166,13 @@ def write_tokenized(corpus: Corpus, directory, overwrite: bool = False) -> list[
         )
     directory.mkdir(parents=True, exist_ok=True)
     paths = [directory / name for name in names]
-    for number, (source, path) in enumerate(zip(corpus.files, paths)):
-        if path.exists() and path.samefile(source):
+    for source, path in zip(corpus.files, paths):
+        if directory.samefile(source.parent) or (path.exists() and path.samefile(source)):
             raise ValueError(
                 "`directory` must be another one than that of the corpus. "
                 f"Received: directory={str(directory)!r}, which holds {source}."
             )
+    for number, path in enumerate(paths):
         if path.exists() and not overwrite:
             continue
         partial = path.with_name(f".{path.name}.partial")
@@ -184,7 +203,8 @@ def _find(files) -> list[pathlib.Path]:
         elif path.is_file():
             matches = [path]
         else:
-            matches = sorted(map(pathlib.Path, glob.glob(str(path))))
+            found_here = map(pathlib.Path, glob.glob(str(path)))
+            matches = sorted(match for match in found_here if match.is_file())
         if not matches:
             raise ValueError(
                 "Each of `files` must be a file, a directory with files, or a pattern that files "

@@ -195,8 +195,8 @@ class _Run:
         if self.validation:
             result = self.model.perplexity(self.validation)
             self.progress.validated(self.step, result.forward, result.backward, result.mean)
-        if self.devices.is_chief:
-            self.model.save_to_preset(self.directory / PRESET)
+        with self.devices.written(self.directory / PRESET) as place:
+            self.model.save_to_preset(place)
 
     def _arrays(self):
         """All variables by name, as Keras has them."""

@@ -4,6 +4,7 @@ A strategy is TensorFlow's matter and is only looked at where TensorFlow runs.
 """
 
 import contextlib
+import tempfile
 
 import keras
 
@@ -19,9 +20,9 @@ class OneDevice:
     is_chief = True
     pads_words = keras.backend.backend() == "jax"
 
-    def scope(self):
-        """The context that variables are made in."""
-        return contextlib.nullcontext()
+    def written(self, path):
+        """The place to write something to that is to be at `path`."""
+        return contextlib.nullcontext(path)
 
     def batch(self, batch: Batch):
         """A batch as the step takes it."""
@@ -68,8 +69,9 @@ class Replicas:
         resolver = strategy.cluster_resolver
         self.is_chief = resolver is None or resolver.task_id in (None, 0)
 
-    def scope(self):
-        return self.strategy.scope()
+    def written(self, path):
+        # What is written may be made of new variables, and those are made by all workers together.
+        return contextlib.nullcontext(path) if self.is_chief else tempfile.TemporaryDirectory()
 
     def batch(self, batch: Batch):
         return self._distribute(lambda rows: batch.of_rows(rows, pad_words=True))

@@ -24,7 +24,7 @@ class VocabularyReport:
     Attributes:
         sentences: int.
         tokens: int.
-        distinct: int. Different words.
+        distinct: int. Different words; of more than `MAX_COUNTED`, those still known at the end.
         size: int. Words of the vocabulary, `<S>`, `</S>` and `<UNK>` among them.
         coverage: float. Share of the tokens that the vocabulary holds; the others are `<UNK>` where
             they are to be predicted. What is read is characters: nothing is lost there.
@@ -68,10 +68,11 @@ def build_vocabulary(
             f"`size` must be more than {len(SPECIALS)} and `min_count` at least 1. "
             f"Received: size={size}, min_count={min_count}"
         )
-    counts, sentences = collections.Counter(), 0
+    counts, sentences, total = collections.Counter(), 0, 0
     for tokens in corpus:
         counts.update(tokens)
         sentences += 1
+        total += len(tokens)
         if len(counts) > MAX_COUNTED:
             counts = _without_rarest(counts)
     if not counts:
@@ -80,9 +81,8 @@ def build_vocabulary(
             f"{', '.join(map(str, corpus.files[:3]))}. Check the files and the tokenizer."
         )
     for word in SPECIALS:
-        counts.pop(word, None)
+        total -= counts.pop(word, 0)
     chosen = [(word, n) for word, n in counts.most_common(size - len(SPECIALS)) if n >= min_count]
-    total = counts.total()
     lengths = collections.Counter()
     for word, n in counts.items():
         lengths[len(word.encode("utf-8", "replace"))] += n

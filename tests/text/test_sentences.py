@@ -1,0 +1,71 @@
+"""Texts into sentences."""
+
+import random
+
+import pytest
+
+from elmo_keras.text import split_sentences
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["One thing.", "Another thing.", "A third"],
+        ["Really?", "Really!", "Yes?!", "No..."],
+        ['"Quite so."', "He left.", "(As ever.)", "“Why?”", "‘Ask.’", "[Sic.]", "«Bien.»"],
+        ["Dr. Foo met Mrs. Bar in St. Baz.", "Prof. Qux did not."],
+        ["J. R. Foo wrote it, cf. Bar and e.g. Baz, i.e. Nobody, in the U.S. Navy."],
+        ["It costs 3.14 or 1,000.50 a piece.", "Ärger!", "Они ушли.", "Она нет."],
+        ["It ends here.", "5 of them did not", "It did"][:1] + ["X."],
+        ["他来了。", "她呢？", "好！", "「走吧。」", "他说（真的。）", "完"],
+        ["English first. 然后中文。", "还有？！", "Then English."],
+        ["no capital. behind it, nor. 7 numbers. _or so"],
+        ["No.white space"],
+        ["No white space here.Or there!And so on"],
+        ["word"],
+    ],
+)
+def test_sentences(sentences):
+    is_chinese = any("。" in sentence for sentence in sentences)
+    assert split_sentences(" ".join(sentences)) == sentences
+    assert split_sentences("\u3000\n".join(sentences) + " \r\n") == sentences
+    if is_chinese:
+        assert split_sentences("".join(sentences[:2])) == sentences[:2]
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n", "\r\n\t\u00a0\u3000"])
+def test_white_space_holds_none(text):
+    assert split_sentences(text) == []
+
+
+@pytest.mark.parametrize("word", ["Mr", "vs", "etc", "Inc", "A", "É", "a.m", "Ph.D", "(Dr", "“Lt"])
+def test_abbreviations_end_no_sentence(word):
+    text = f"So {word}. Foo said."
+    assert split_sentences(text) == [text]
+    assert split_sentences(f"{word}. Foo said.".lstrip("(“")) == [f"{word}. Foo said.".lstrip("(“")]
+    # The same letters at the end of a longer word are none.
+    assert split_sentences("So abc. Foo said.") == ["So abc.", "Foo said."]
+    assert split_sentences("So xMr. Foo said.") == ["So xMr.", "Foo said."]
+    # Other marks always end one.
+    assert split_sentences(f"So {word}! Foo said.") == [f"So {word}!", "Foo said."]
+
+
+def test_nothing_but_white_space_is_lost():
+    rng = random.Random(0)
+    pieces = [*".!?…。！？", *"\"'”’)]」』", *"“‘([「", *"  \n\u3000", *"aBéÉ5_中", "Mr", "e.g"]
+    cuts = 0
+    for _ in range(3000):
+        text = "".join(rng.choices(pieces, k=rng.randrange(30)))
+        sentences = split_sentences(text)
+        assert all(sentence and sentence == sentence.strip() for sentence in sentences)
+        assert "".join("".join(sentences).split()) == "".join(text.split())
+        cuts += len(sentences) > 1
+    assert cuts > 1000
+
+
+@pytest.mark.parametrize("mark", [*".!?…。！？", ".)", "。」", "A. ", "? ", "'", "\u3000"])
+def test_a_million_marks_take_no_time(mark):
+    """Quadratic time would be hours."""
+    text = mark * (1_000_000 // len(mark))
+    sentences = split_sentences(f"Foo{text}")
+    assert "".join("".join(sentences).split()) == "".join(f"Foo{text}".split())

@@ -1,0 +1,119 @@
+"""Several replicas and several processes end with the weights of one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from elmo_keras import training
+from elmo_keras.training import checkpoint as checkpoints
+from elmo_keras.training.replicas import Replicas
+from tests.fresh_process import ROOT, run
+from tests.training import small_run
+from tests.training.test_pretraining import kill_after, log_of
+
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """One process, one device."""
+    folder = tmp_path_factory.mktemp("alone")
+    small_run.run(folder, STEPS)
+    return folder
+
+
+def check_same(folder, alone):
+    """The checkpoints are equal to rounding: weights, optimizer, states; so are the losses."""
+    one, other = (checkpoints.load(place / "run") for place in (folder, alone))
+    assert one.arrays.keys() == other.arrays.keys()
+    for name, array in one.arrays.items():
+        np.testing.assert_allclose(array, other.arrays[name], atol=1e-5, rtol=1e-4, err_msg=name)
+    assert one.state["step"] == other.state["step"] == STEPS
+    assert one.state["windows"] == other.state["windows"]
+    np.testing.assert_allclose(log_of(folder), log_of(alone), rtol=1e-4)
+
+
+def test_mirrored(alone, tmp_path):
+    run(
+        "import pathlib\n"
+        "import tensorflow as tf\n"
+        "cpu = tf.config.list_physical_devices('CPU')[0]\n"
+        "two = [tf.config.LogicalDeviceConfiguration()] * 2\n"
+        "tf.config.set_logical_device_configuration(cpu, two)\n"
+        "from tests.training import small_run\n"
+        "strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])\n"
+        "settings = {'validation': [['w1', 'w2'], ['w3']]}\n"
+        "for steps in (5, given['steps']):\n"
+        "    small_run.run(pathlib.Path(given['folder']), steps, settings, strategy.scope())\n"
+        "result = strategy.num_replicas_in_sync",
+        {"folder": str(tmp_path), "steps": STEPS},
+        tmp_path,
+    )
+    check_same(tmp_path, alone)
+    logged = (tmp_path / "run" / training.progress.LOG).read_text()
+    assert "validation_perplexity" in logged
+
+
+def start_workers(folder, seconds):
+    """Two processes on the loopback interface."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        workers = [f"127.0.0.1:{s.getsockname()[1]}" for s in (one, other)]
+    processes = []
+    for index in range(2):
+        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.training.small_run"]
+                + [str(folder), str(STEPS), str(seconds), "multi_worker"],
+                cwd=ROOT,
+                env={**os.environ, "TF_CONFIG": json.dumps(task), "TF_CPP_MIN_LOG_LEVEL": "2"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    return processes
+
+
+def finish(processes):
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors[-3000:]
+
+
+@pytest.mark.timeout(400)
+def test_two_workers(alone, tmp_path):
+    small_run.write_corpus(tmp_path / "corpus")
+    finish(start_workers(tmp_path, 0.0))
+    check_same(tmp_path, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_killed_worker(alone, tmp_path):
+    """The worker that is left waits in vain and is stopped; started again, both go on."""
+    small_run.write_corpus(tmp_path / "corpus")
+    chief, worker = start_workers(tmp_path, 0.3)
+    assert kill_after(worker, tmp_path, 6, 0.0)
+    chief.kill()
+    chief.communicate()
+    left = checkpoints.load(tmp_path / "run").state["step"]
+    assert 4 <= left < STEPS
+    finish(start_workers(tmp_path, 0.0))
+    check_same(tmp_path, alone)
+
+
+def test_rows_that_do_not_divide():
+    class Strategy:
+        num_replicas_in_sync = 3
+
+    with pytest.raises(ValueError, match="multiple of the number of replicas.*4 for 3"):
+        Replicas(Strategy(), 4)
