@@ -23,6 +23,11 @@ from elmo_keras import demo
 RUNS = pathlib.Path(__file__).with_name("accuracy.jsonl")
 DIM = 128  # of a token's vector, in both models
 EPOCHS = {"sst2": 6, "ud_ewt": 3}
+LOADERS = {
+    "sst2": elmo_keras.datasets.load_sst2,
+    "trec": elmo_keras.datasets.load_trec,
+    "ud_ewt": elmo_keras.datasets.load_ud_ewt,
+}
 
 
 def build(task, vectors, labels, words, dropout=0.3):
@@ -51,41 +56,57 @@ def build(task, vectors, labels, words, dropout=0.3):
     return model
 
 
+def load(task):
+    """The splits of a task, sentences as lists of tokens, and its labels in order."""
+    splits = elmo_keras.datasets.Splits(
+        *(
+            part._replace(
+                sentences=[s.split() if isinstance(s, str) else s for s in part.sentences]
+            )
+            for part in LOADERS[task]()
+        )
+    )
+    labels = {x for y in splits.train.labels for x in ([y] if isinstance(y, str) else y)}
+    return splits, sorted(labels)
+
+
+def vocabulary(part):
+    """The words of a part, each once."""
+    return sorted({word for row in part.sentences for word in row})
+
+
+def examples(part, labels, shuffle=False):
+    """A tf.data.Dataset of single sentences: tokens, and the number of a label or of one a token."""
+    number_of = {label: number for number, label in enumerate(labels)}
+    tokens = tf.ragged.constant(part.sentences)
+    if isinstance(part.labels[0], str):
+        y = tf.constant([number_of[label] for label in part.labels])
+    else:
+        y = tf.ragged.constant([[number_of[x] for x in row] for row in part.labels], dtype="int32")
+    dataset = tf.data.Dataset.from_tensor_slices((tokens, y))
+    return dataset.shuffle(len(part.sentences)) if shuffle else dataset
+
+
 def batches(part, labels, batch_size=32, shuffle=False):
     """A tf.data.Dataset of padded batches."""
-    number_of = {label: number for number, label in enumerate(labels)}
-    sentences, y = part
-    tokens = tf.ragged.constant([s.split() if isinstance(s, str) else s for s in sentences])
-    if isinstance(y[0], str):
-        y = tf.constant([number_of[label] for label in y])
-    else:
-        y = tf.ragged.constant([[number_of[label] for label in row] for row in y], dtype="int32")
-    dataset = tf.data.Dataset.from_tensor_slices((tokens, y))
-    if shuffle:
-        dataset = dataset.shuffle(len(sentences))
 
     def pad(tokens, y):
         return tokens.to_tensor(), y.to_tensor() if isinstance(y, tf.RaggedTensor) else y
 
-    return dataset.batch(batch_size).map(pad).prefetch(2)
+    return examples(part, labels, shuffle).batch(batch_size).map(pad).prefetch(2)
 
 
 def run(task, vectors, seed):
     """Trains one model and returns what there is to know of it."""
     keras.utils.set_random_seed(seed)
-    load = {"sst2": elmo_keras.datasets.load_sst2, "ud_ewt": elmo_keras.datasets.load_ud_ewt}
-    splits = load[task]()
-    train = splits.train
-    rows = [s.split() if isinstance(s, str) else s for s in train.sentences]
-    words = sorted({word for row in rows for word in row})
-    labels = sorted({x for y in train.labels for x in ([y] if isinstance(y, str) else y)})
-    model = build(task, vectors, labels, words)
+    splits, labels = load(task)
+    model = build(task, vectors, labels, vocabulary(splits.train))
     stop = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="max", patience=2, restore_best_weights=True
     )
     start = time.time()
     history = model.fit(
-        batches(train, labels, shuffle=True),
+        batches(splits.train, labels, shuffle=True),
         validation_data=batches(splits.dev, labels),
         epochs=EPOCHS[task],
         callbacks=[stop],
@@ -107,17 +128,21 @@ def run(task, vectors, seed):
     }
 
 
-def table(runs):
+def table(runs, columns=("task", "vectors", "parameters")):
     """The runs as a Markdown table: mean and range over the seeds."""
-    lines = ["| task | vectors | parameters | test accuracy, % | seeds |", "|---|---|---|---|---|"]
-    for key in sorted({(r["task"], r["vectors"], r["parameters"]) for r in runs}):
+    lines = [
+        f"| {' | '.join(columns).replace('_', ' ')} | test accuracy, % | seeds |",
+        "|---" * (len(columns) + 2) + "|",
+    ]
+    for key in sorted({tuple(run[column] for column in columns) for run in runs}):
         values = [
-            100 * r["test_accuracy"]
-            for r in runs
-            if (r["task"], r["vectors"], r["parameters"]) == key
+            100 * run["test_accuracy"]
+            for run in runs
+            if tuple(run[column] for column in columns) == key
         ]
         spread = f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
-        lines.append(f"| {key[0]} | {key[1]} | {key[2]:,} | {spread} | {len(values)} |")
+        cells = [f"{value:,}" if isinstance(value, int) else str(value) for value in key]
+        lines.append(f"| {' | '.join(cells)} | {spread} | {len(values)} |")
     return "\n".join(lines)
 
 

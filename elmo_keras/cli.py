@@ -180,6 +180,9 @@ def pretrain_cli(
     window: Annotated[int, typer.Option(help="Words that gradients go back.")] = 20,
     negatives: Annotated[int, typer.Option(help="Words of the sampled softmax.")] = 2048,
     dropout: float = 0.1,
+    fresh_starts: Annotated[
+        float, typer.Option(help="Share of windows that start a sentence from zero states.")
+    ] = 0.05,
     optimizer: Annotated[str, typer.Option(help="adam or adagrad.")] = "adam",
     learning_rate: Annotated[float, typer.Option(help="The highest one.")] = 2e-3,
     warmup: Annotated[int, typer.Option(help="Steps in which it rises.")] = 200,
@@ -221,6 +224,7 @@ def pretrain_cli(
                 "window": window,
                 "num_negatives": negatives,
                 "dropout": dropout,
+                "fresh_starts": fresh_starts,
                 "optimizer": optimizer,
                 "learning_rate": learning_rate,
                 "warmup": warmup,

@@ -1,7 +1,7 @@
 """Small labelled data sets, as plain Python lists.
 
-The files of `load_sst2` and `load_ud_ewt` are downloaded from their public origin on the first
-call, or read from the folder that the environment variable `ELMO_KERAS_DATA` names.
+The files of `load_sst2`, `load_trec` and `load_ud_ewt` are downloaded from their public origin on
+the first call, or read from the folder that the environment variable `ELMO_KERAS_DATA` names.
 `load_own_sentiment` comes with the package.
 """
 
@@ -10,4 +10,5 @@ from .own_sentiment import load_own_sentiment as load_own_sentiment
 from .splits import Split as Split
 from .splits import Splits as Splits
 from .sst2 import load_sst2 as load_sst2
+from .trec import load_trec as load_trec
 from .ud_ewt import load_ud_ewt as load_ud_ewt

@@ -21,6 +21,7 @@ class PresetMethods:
         - a file of HDF5 weights with the options beside it, or a pair `(options, weights)`
         - an http(s) address of an archive or of HDF5 weights, or a pair of addresses: fetched once
           and kept
+        - the name of a small model that comes with the package: `"elmo_mini_en"`, `"elmo_mini_zh"`
         - the name of a model that AllenNLP published: `"small"`, `"medium"`, `"original"`,
           `"original_5.5b"`, `"portuguese"`, `"pubmed"`: the same
 

@@ -1,4 +1,6 @@
-"""The addresses of the published models of AllenNLP, by the names that people know them by."""
+"""Models by name: those that come with the package, and AllenNLP's addresses."""
+
+import pathlib
 
 _ROOT = "https://s3-us-west-2.amazonaws.com/allennlp/models/elmo"
 
@@ -23,3 +25,7 @@ PUBLISHED = {
         f"{_ROOT}/contributed/pubmed/elmo_2x4096_512_2048cnn_2xhighway_weights_PubMed_only.hdf5",
     ),
 }
+
+# name -> directory. Each has a model card, README.md.
+_BUNDLED = pathlib.Path(__file__).with_name("bundled")
+BUNDLED = {name: _BUNDLED / name for name in ("elmo_mini_en", "elmo_mini_zh")}

@@ -6,12 +6,12 @@ import pathlib
 from collections.abc import Iterator
 
 from elmo_keras.presets import archives, download
-from elmo_keras.presets.published import PUBLISHED
+from elmo_keras.presets.published import BUNDLED, PUBLISHED
 
 EXPECTED = (
     "`source` must be a directory or an archive (zip, tar) with a model, the path of HDF5 weights "
     "with the options beside them, a pair (options, weights), an http(s) address of any of these, "
-    f"or one of the names {', '.join(map(repr, PUBLISHED))}."
+    f"or one of the names {', '.join(map(repr, (*BUNDLED, *PUBLISHED)))}."
 )
 # What AllenNLP calls the two files of a model.
 _WEIGHTS_ADDRESS, _OPTIONS_ADDRESS = "weights.hdf5", "options.json"
@@ -47,8 +47,9 @@ def local(source, sha256=None) -> Iterator[list[pathlib.Path]]:
 
 def _addressed(source, sha256):
     """`(path or address, checksum)` of each file that a source names."""
-    if isinstance(source, str) and source in PUBLISHED and not pathlib.Path(source).exists():
-        source = PUBLISHED[source]
+    names = BUNDLED | PUBLISHED
+    if isinstance(source, str) and source in names and not pathlib.Path(source).exists():
+        source = names[source]
     elif isinstance(source, str) and download.is_address(source):
         # The options of HDF5 weights are published beside them.
         if source.endswith(_WEIGHTS_ADDRESS):

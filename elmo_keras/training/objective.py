@@ -44,9 +44,13 @@ def window_loss(model: BidirectionalLanguageModel, rows: int, dropout: float = 0
         keep = batch.keep
         if keep is not None:
             keep = ops.cast(keep, x.dtype) * (1 / (1 - dropout))
-        y, new_states = bilstm.read(x, states, keep)
+        carry = batch.carry[:, None]  # (rows, 1)
+        begin = [ops.where(carry, state, ops.zeros_like(state)) for state in states]
+        y, new_states = bilstm.read(x, begin, keep)
         # Each direction by itself: on two cores they are computed side by side.
         sums = ops.stack([ops.sum(losses(y[i], batch, i)) for i in range(2)])
+        # Between the steps they are of one type, whatever the LSTMs compute in.
+        new_states = [ops.cast(new, old.dtype) for new, old in zip(new_states, states)]
         return ops.sum(sums) / (2 * rows), sums, new_states
 
     return loss

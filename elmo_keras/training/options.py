@@ -23,6 +23,10 @@ class PretrainingOptions:
             softmax is full. Defaults to `2048`.
         dropout: float. On the inputs of each LSTM layer and on the last one's output. Defaults to
             `0.1`.
+        fresh_starts: float. The share of windows at whose begin a row takes its next sentence and
+            starts from zero states, which is how `ElmoLayer` reads sentences: a model whose states
+            always went on, as in bilm-tf (0.0), is at a loss there for a dozen words. Defaults to
+            `0.05`.
         optimizer: str. `"adam"`, the default, or `"adagrad"`, with accumulators that begin at 1,
             as bilm-tf trains.
         learning_rate: float. The highest one. Defaults to `0.002`; for `"adagrad"`, 0.2 is
@@ -43,6 +47,7 @@ class PretrainingOptions:
     window: int = 20
     num_negatives: int = 2048
     dropout: float = 0.1
+    fresh_starts: float = 0.05
     optimizer: str = "adam"
     learning_rate: float = 2e-3
     warmup: int = 200
@@ -56,6 +61,7 @@ class PretrainingOptions:
         for name in ("warmup", "seed"):
             self._check(name, int, lambda value: value >= 0, "an int of at least 0")
         self._check("dropout", float, lambda value: 0 <= value < 1, "a number from 0 to below 1")
+        self._check("fresh_starts", float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
         self._check("decay", float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
         for name in ("learning_rate", "max_norm"):
             self._check(name, float, lambda value: 0 < value < math.inf, "a positive number")

@@ -114,6 +114,7 @@ class _Run:
             steps=options.window,
             num_negatives=options.num_negatives,
             dropout=options.dropout,
+            fresh_starts=options.fresh_starts,
             keep_shape=(bilstm.num_layers, bilstm.output_dim),
             seed=options.seed,
             pad_words=self.devices.pads_words,

@@ -28,6 +28,7 @@ class Batch(NamedTuple):
             `None` for the full softmax.
         negatives: `(number,)` int32, or `None`.
         negatives_log_expected: `(number,)` float32, or `None`.
+        carry: `(rows,)` bool, whether a row's LSTM states go on; else they begin at zeros.
         keep: `(2, layers + 1, rows, steps, dim)` bool, what dropout leaves of the inputs of each
             layer and of the last one's output; or `None` without dropout.
     """
@@ -38,6 +39,7 @@ class Batch(NamedTuple):
     log_expected: np.ndarray | None
     negatives: np.ndarray | None
     negatives_log_expected: np.ndarray | None
+    carry: np.ndarray
     keep: np.ndarray | None
 
     def of_rows(self, rows: slice, pad_words: bool = False) -> "Batch":
@@ -49,6 +51,7 @@ class Batch(NamedTuple):
             inputs=places.astype("int32").reshape(inputs.shape),
             targets=self.targets[:, rows],
             log_expected=None if self.log_expected is None else self.log_expected[:, rows],
+            carry=self.carry[rows],
             keep=None if self.keep is None else self.keep[:, :, rows],
         )
 
@@ -81,6 +84,8 @@ class Windows:
         num_negatives: int. Words of the sampled softmax; where the vocabulary is no larger, the
             softmax is full. Defaults to `2048`.
         dropout: float. Defaults to `0.1`.
+        fresh_starts: float. The share of windows at whose begin a row leaves its sentence, takes
+            the next one, and starts from zero states. Defaults to `0.0`.
         keep_shape: `(layers, dim)` of the LSTMs, for the dropout.
         seed: int. Defaults to `0`.
         shuffle: bool. Defaults to `True`.
@@ -100,6 +105,7 @@ class Windows:
         steps: int = 20,
         num_negatives: int = 2048,
         dropout: float = 0.1,
+        fresh_starts: float = 0.0,
         keep_shape: tuple[int, int] = (2, 128),
         seed: int = 0,
         shuffle: bool = True,
@@ -112,6 +118,7 @@ class Windows:
         if num_negatives < len(vocabulary):
             self.sampler = LogUniformSampler(len(vocabulary), num_negatives)
         self.dropout, self.keep_shape = dropout, keep_shape
+        self.fresh_starts = fresh_starts
         self.seed, self.shuffle, self.pad_words = seed, shuffle, pad_words
         self.number = 0  # of the next batch
         self.streams = [_Stream(None, 0) for _ in range(rows)]
@@ -156,11 +163,14 @@ class Windows:
         return self
 
     def __next__(self) -> Batch:
-        read, predicted = ([], []), ([], [])
-        for stream in self.streams:
-            self._cut(stream, read, predicted)
         random = np.random.default_rng([self.seed, self.number])
         self.number += 1
+        carry = random.random(self.rows) >= self.fresh_starts
+        read, predicted = ([], []), ([], [])
+        for stream, goes_on in zip(self.streams, carry):
+            if not goes_on:
+                stream.end()
+            self._cut(stream, read, predicted)
 
         shape = (2, self.rows, self.steps)
         places = {}
@@ -172,6 +182,7 @@ class Windows:
             np.array(inputs, "int32").reshape(shape),
             targets,
             *self._negatives(targets, random),
+            carry,
             self._keep(random),
         )
 
@@ -179,7 +190,7 @@ class Windows:
         """Appends the next `steps` words of a row to what each direction reads and predicts."""
         left = self.steps
         while left:
-            if stream.offset >= len(stream.forward) - 1:
+            if stream.is_over:
                 stream.begin(next(self._sentences))
             begin = stream.offset
             stream.offset = end = min(begin + left, len(stream.forward) - 1)
@@ -246,3 +257,11 @@ class _Stream:
         marks = byte_alphabet.BEGIN_TOKEN, byte_alphabet.END_TOKEN
         self.forward = [] if tokens is None else [marks[0], *tokens, marks[1]]
         self.backward = self.forward[::-1]
+
+    @property
+    def is_over(self):
+        return self.offset >= len(self.forward) - 1
+
+    def end(self):
+        """Leaves the sentence as it is."""
+        self.begin(None)

@@ -1,0 +1,210 @@
+"""Pretraining side by side with bilm-tf's trainer: tokens per second, perplexity, memory.
+
+    python benchmarks/pretraining.py CORPUS VALIDATION TRAINER
+
+CORPUS is a text file of tokens between spaces, a sentence a line, of a few hundred thousand tokens
+at least, and VALIDATION another one. TRAINER is the script that runs bilm-tf's trainer (as
+simple_elmo carries it, in `.peers/tf`) on a corpus: `TRAINER CORPUS FOLDER --tokens N`. It trains
+LSTMs of 512 units projected to 128, softmax over 30,003 words with 2,048 negatives, in batches of
+64 streams and windows of 20 words; elmo_keras trains the same, by the same recipe (Adagrad at 0.2,
+dropout 0.1, states that always go on), on the words of the file that the trainer wrote.
+
+The programs run in turn, each in a process of its own. Tokens per second leave out the start: the
+trainer's come from the difference of its "Total time" lines, ours from the log. Perplexities are
+taken by one program, elmo_keras, of all models, by the full softmax: as bilm-tf tests, with states
+that go on from sentence to sentence, and as ELMo is used, each sentence from zero states. Writes
+`benchmarks/PRETRAINING.md`.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent
+PEER = ROOT / ".peers" / "tf" / "bin" / "python"
+BATCH_SIZE, WINDOW = 64, 20
+LIKE_BILM_TF = {
+    "optimizer": "adagrad",
+    "learning_rate": 0.2,
+    "warmup": 0,
+    "decay": 0.0,
+    "fresh_starts": 0.0,
+}
+OURS = {
+    "elmo_keras, float32": ("float32", LIKE_BILM_TF),
+    "elmo_keras, mixed_bfloat16": ("mixed_bfloat16", LIKE_BILM_TF),
+    "elmo_keras' own recipe, mixed_bfloat16": ("mixed_bfloat16", {}),
+}
+TARGETS = {"elmo_keras, float32": "2x", "elmo_keras, mixed_bfloat16": "2.5x"}
+
+
+def run_peer(trainer, corpus, folder, tokens):
+    """Tokens per second of bilm-tf's trainer, and its peak memory in MiB."""
+    output, memory = _watch([PEER, trainer, corpus, folder, "--tokens", tokens])
+    times = [float(value) for value in re.findall(r"Total time: ([\d.]+)", output)]
+    per_line = 100 * BATCH_SIZE * WINDOW  # it prints every 100 batches
+    speeds = [per_line / (after - before) for before, after in zip(times, times[1:])]
+    if not speeds:
+        sys.exit(f"The trainer must print at least two times. It printed:\n{output[-2000:]}")
+    return statistics.median(speeds), memory
+
+
+def run_ours(name, corpus, vocabulary, folder, tokens):
+    """The same of elmo_keras."""
+    given = json.dumps([name, str(corpus), str(vocabulary), str(folder), tokens])
+    _, memory = _watch([sys.executable, __file__, "--train", given])
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    speeds = [line["tokens_per_second"] for line in lines if "loss" in line]
+    return statistics.median(speeds[1:]), memory
+
+
+def _watch(command):
+    """Output of a program, and its peak memory in MiB."""
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read()
+    if process.returncode:
+        sys.exit(f"{command[0]} failed:\n{text[-4000:]}")
+    return text, usage.ru_maxrss / 1024
+
+
+def train(name, corpus, vocabulary, folder, tokens):
+    """In a process of its own: one of `OURS`."""
+    from elmo_keras import BidirectionalLanguageModel, training
+    from elmo_keras.checkpoints import vocabulary_file
+    from elmo_keras.training import command, sizes
+
+    dtype, recipe = OURS[name]
+    command.use_threads()
+    elmo = sizes.elmo_of_size(sizes.SIZES["mini"], dtype=dtype, tokenizer="whitespace")
+    model = BidirectionalLanguageModel(elmo, vocabulary_file.read(pathlib.Path(vocabulary)))
+    options = training.PretrainingOptions(
+        tokens=tokens, batch_size=BATCH_SIZE, window=WINDOW, **recipe
+    )
+    training.pretrain(
+        model,
+        training.Corpus(corpus, "whitespace"),
+        folder,
+        options,
+        checkpoint_every=10**9,
+        log_every=20,
+    )
+
+
+def perplexities(source, vocabulary, validation):
+    """`(with states that go on, from zero states)`, each the mean of both directions."""
+    import numpy as np
+
+    from elmo_keras import BidirectionalLanguageModel, training
+    from elmo_keras.training.objective import window_loss, zero_states
+    from elmo_keras.training.windows import Windows
+
+    model = BidirectionalLanguageModel.from_preset(
+        source, vocabulary, dtype="float32", tokenizer="whitespace"
+    )
+    corpus = training.Corpus(validation, "whitespace")
+    windows = Windows(
+        corpus, model.words, 50, rows=8, num_negatives=10**9, dropout=0.0, shuffle=False
+    )
+    loss, states, total, tokens = window_loss(model, 8), zero_states(model, 8), 0.0, 0
+    for batch in windows:
+        if windows.passes:
+            break
+        _, sums, states = loss(batch, states)
+        total += float(np.sum(sums))
+        tokens += windows.tokens
+    return np.exp(total / (2 * tokens)), model.perplexity(list(corpus)).mean
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("corpus", type=pathlib.Path)
+    parser.add_argument("validation", type=pathlib.Path)
+    parser.add_argument("trainer", type=pathlib.Path)
+    parser.add_argument("--tokens", type=int, default=512_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    arguments = parser.parse_args()
+
+    names = ["bilm-tf's trainer", *OURS]
+    speeds = {name: [] for name in names}
+    memory, found = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        for number in range(arguments.rounds):
+            for name in names:
+                place = folder / f"{number}-{names.index(name)}"
+                start = time.time()
+                if name == names[0]:
+                    speed, peak = run_peer(
+                        arguments.trainer, arguments.corpus, place, arguments.tokens
+                    )
+                    vocabulary = place / "vocab.txt"
+                else:
+                    speed, peak = run_ours(
+                        name, arguments.corpus, vocabulary, place, arguments.tokens
+                    )
+                speeds[name].append(speed)
+                memory.setdefault(name, peak)
+                print(f"{name}: {speed:,.0f} tokens/s, {time.time() - start:.0f} s", flush=True)
+                if number == 0:
+                    source = place if name == names[0] else place / "preset"
+                    found[name] = perplexities(source, vocabulary, arguments.validation)
+                    print(f"  perplexity {found[name][0]:,.1f}, {found[name][1]:,.1f}", flush=True)
+    table = _table(names, speeds, memory, found, arguments)
+    (HERE / "PRETRAINING.md").write_text(table, encoding="utf-8")
+    print(table)
+
+
+def _table(names, speeds, memory, found, arguments):
+    date = time.strftime("%Y-%m-%d")
+    header = [
+        "trainer",
+        "tokens/s",
+        "ratio",
+        "asked",
+        "perplexity, states go on",
+        "ratio",
+        "from zero states",
+        "peak memory, MiB",
+    ]
+    lines = [
+        "# Pretraining, side by side with bilm-tf's trainer",
+        "",
+        f"`python benchmarks/pretraining.py CORPUS VALIDATION TRAINER`, {date}: {arguments.tokens:,}",
+        "tokens of the English Wikipedia of 2015, 2 cores, medians of "
+        f"{arguments.rounds} rounds in turn. LSTMs of",
+        "512 units projected to 128, 30,003 words, 2,048 negatives, batches of 64 streams, windows",
+        "of 20; both programs by bilm-tf's recipe, but for the last line.",
+        "",
+        f"| {' | '.join(header)} |",
+        f"| {' | '.join(['---'] * len(header))} |",
+    ]
+    first = names[0]
+    for name in names:
+        speed = statistics.median(speeds[name])
+        ratio = speed / statistics.median(speeds[first])
+        carried, fresh = found[name]
+        lines.append(
+            f"| {name} | {speed:,.0f} | {ratio:.2f}x | {TARGETS.get(name, '-')} | {carried:,.1f} | "
+            f"{carried / found[first][0]:.3f} | {fresh:,.1f} | {memory[name]:,.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--train"]:
+        name, corpus, vocabulary, folder, tokens = json.loads(sys.argv[2])
+        train(name, corpus, vocabulary, pathlib.Path(folder), tokens)
+    else:
+        main()
