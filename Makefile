@@ -18,7 +18,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 # What runs on every backend: all that takes character ids.
 BACKEND_TESTS := tests/kernels tests/layers tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
-	tests/presets/test_preset.py tests/models/test_batches.py tests/metrics tests/test_import.py
+	tests/presets/test_preset.py tests/models/test_batches.py tests/metrics tests/test_import.py \
+	tests/training/test_pretraining.py::test_a_run_in_parts_is_the_same \
+	tests/training/test_pretraining.py::test_a_step_of_every_precision \
+	tests/models/test_bidirectional_language_model.py::test_perplexity
 # What reads torch files, which `make test` skips without torch; and strangers' files of all formats.
 MANYLANGS_TESTS := tests/checkpoints/test_manylangs.py tests/presets/test_convert.py
 STRANGERS_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_strangers_manylangs.py

@@ -181,7 +181,8 @@ def _table(names, speeds, memory, found, arguments):
     lines = [
         "# Pretraining, side by side with bilm-tf's trainer",
         "",
-        f"`python benchmarks/pretraining.py CORPUS VALIDATION TRAINER`, {date}: {arguments.tokens:,}",
+        "`python benchmarks/pretraining.py CORPUS VALIDATION TRAINER`, "
+        f"{date}: {arguments.tokens:,}",
         "tokens of the English Wikipedia of 2015, 2 cores, medians of "
         f"{arguments.rounds} rounds in turn. LSTMs of",
         "512 units projected to 128, 30,003 words, 2,048 negatives, batches of 64 streams, windows",

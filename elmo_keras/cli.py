@@ -165,6 +165,9 @@ def pretrain_cli(
     size: Annotated[str, typer.Option(help="mini, small, medium, original.")] = "mini",
     units: Annotated[int | None, typer.Option(help="Cells of an LSTM, if not the size's.")] = None,
     projection: Annotated[int | None, typer.Option(help="Half of a vector's size.")] = None,
+    filters: Annotated[
+        str | None, typer.Option(help="Of the character CNN, width and number: 1x16,2x32.")
+    ] = None,
     max_characters: Annotated[int, typer.Option(help="Bytes of a word, plus two.")] = 50,
     source: Annotated[
         str | None,
@@ -208,7 +211,7 @@ def pretrain_cli(
         command.run(
             texts,
             output,
-            command.size_of(size, units, projection),
+            command.size_of(size, units, projection, filters),
             max_characters,
             source=source,
             vocabulary=vocabulary,

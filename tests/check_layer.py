@@ -16,6 +16,7 @@ def check_layer(
     weights,
     call_kwargs=None,
     quantized=False,
+    output_dtype=None,
 ):
     """What every layer must do, whatever it computes.
 
@@ -26,6 +27,8 @@ def check_layer(
         weights: int. Number of weights once built.
         call_kwargs: dict of further call arguments, like a mask.
         quantized: bool. Whether to quantize to int8, save and load.
+        output_dtype: str or `None`. Type of what a layer of mixed precision gives, if that is not
+            the type that it computes in.
     """
     call_kwargs = call_kwargs or {}
     layer = make(name="checked")
@@ -53,7 +56,7 @@ def check_layer(
     if weights:
         check_training(keras.Model(model.input, flat(model.outputs)), inputs)
     for policy in ("mixed_bfloat16", "mixed_float16"):
-        check_policy(make, inputs, call_kwargs, policy)
+        check_policy(make, inputs, call_kwargs, policy, output_dtype)
     if quantized and IS_TENSORFLOW:
         model = functional(make(name="checked"), inputs, call_kwargs)
         dense = (keras.layers.Dense, keras.layers.Embedding)
@@ -115,10 +118,10 @@ def check_training(model, inputs):
     assert any(not np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
 
 
-def check_policy(make, inputs, call_kwargs, policy):
+def check_policy(make, inputs, call_kwargs, policy, output_dtype=None):
     layer = make(name="checked", dtype=policy)
     output = layer(inputs, **call_kwargs)
-    compute = policy.removeprefix("mixed_")
+    compute = output_dtype or policy.removeprefix("mixed_")
     for made in keras.tree.flatten(output):
         assert keras.backend.standardize_dtype(made.dtype) == compute
         assert np.isfinite(to_numpy(keras.ops.cast(made, "float32"))).all()

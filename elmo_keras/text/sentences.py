@@ -31,7 +31,7 @@ def split_sentences(text: str) -> list[str]:
     Example:
 
     >>> split_sentences("Dr. Watson sat down. Did he? 我喜欢苹果。你呢？")
-    ['Dr. Watson sat down.', 'Did he? 我喜欢苹果。', '你呢？']
+    ['Dr. Watson sat down.', 'Did he?', '我喜欢苹果。', '你呢？']
     """
     sentences, start = [], 0
     for match in _LATIN_END.finditer(text):

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 from collections.abc import Callable
 
 import keras
@@ -40,11 +41,31 @@ def use_threads() -> None:
             threads.set_inter_op_parallelism_threads(2)
 
 
-def size_of(name: str, units: int | None = None, projection_dim: int | None = None) -> Size:
-    """One of `SIZES` by its name, with other numbers where they are given."""
+def size_of(
+    name: str,
+    units: int | None = None,
+    projection_dim: int | None = None,
+    filters: str | None = None,
+) -> Size:
+    """One of `SIZES` by its name, with other numbers where they are given.
+
+    Args:
+        name: of the size.
+        units: int or `None`.
+        projection_dim: int or `None`.
+        filters: as `"1x16,2x32"`, width and number of each, or `None`.
+    """
     if name not in SIZES:
         raise ValueError(f"`size` must be one of {', '.join(SIZES)}. Received: size={name!r}")
     size = SIZES[name]
+    if filters is not None:
+        pairs = [re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", part) for part in filters.split(",")]
+        if not all(pairs):
+            raise ValueError(
+                "`filters` must be widths and numbers, like 1x16,2x32,3x64. "
+                f"Received: filters={filters!r}"
+            )
+        size = size._replace(filters=tuple((int(pair[1]), int(pair[2])) for pair in pairs))
     return size._replace(
         units=units or size.units, projection_dim=projection_dim or size.projection_dim
     )
