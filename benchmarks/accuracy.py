@@ -76,7 +76,7 @@ def vocabulary(part):
 
 
 def examples(part, labels, shuffle=False):
-    """A tf.data.Dataset of single sentences: tokens, and the number of a label or of one a token."""
+    """A tf.data.Dataset of single sentences: tokens, and the number of the label or labels."""
     number_of = {label: number for number, label in enumerate(labels)}
     tokens = tf.ragged.constant(part.sentences)
     if isinstance(part.labels[0], str):

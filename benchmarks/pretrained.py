@@ -27,6 +27,7 @@ Treebank. Appends one line a run to `pretrained.jsonl` beside this file, and pri
 import argparse
 import json
 import pathlib
+import random
 import time
 
 import accuracy
@@ -84,6 +85,15 @@ def spell(part):
         return SPELLINGS.get(token, token)
 
     return part._replace(sentences=[[spell_token(token) for token in s] for s in part.sentences])
+
+
+def sample(part, number, seed):
+    """So many of a part's sentences: SST-2 is not in a random order."""
+    chosen = random.Random(seed).sample(range(len(part.sentences)), number)
+    return part._replace(
+        sentences=[part.sentences[index] for index in chosen],
+        labels=[part.labels[index] for index in chosen],
+    )
 
 
 def elmo_layer(variant, preset):
@@ -150,7 +160,8 @@ def run(task, variant, seed, preset, epochs, rates, limit=None):
     keras.utils.set_random_seed(seed)
     splits, labels = accuracy.load(task)
     train, dev, test = (spell(part) for part in splits)
-    train = train._replace(sentences=train.sentences[:limit], labels=train.labels[:limit])
+    if limit is not None:
+        train = sample(train, limit, seed)
     elmo = elmo_layer(variant, preset)
     dim = elmo.output_dim
     vectors = None if variant == "embedding" else elmo
@@ -164,7 +175,14 @@ def run(task, variant, seed, preset, epochs, rates, limit=None):
         if variant == "preset":
             elmo.token_encoder.trainable = elmo.bilstm.trainable = phase > 0
         compile_model(model, task, rate)
-        model.fit(training, validation_data=validation, epochs=number, callbacks=[best], verbose=2)
+        model.fit(
+            training,
+            validation_data=validation,
+            epochs=number,
+            callbacks=[best],
+            verbose=2,
+            shuffle=False,
+        )
         if best.weights is not None:
             model.set_weights(best.weights)
     seconds = time.time() - start
@@ -196,7 +214,7 @@ if __name__ == "__main__":
     parser.add_argument("--preset", required=True, help="a name or a directory")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=VARIANTS)
-    parser.add_argument("--limit", type=int, help="train on so many sentences only")
+    parser.add_argument("--limit", type=int, help="train on a sample of so many sentences")
     parser.add_argument("--epochs", type=int, nargs=2, help="of the two phases")
     parser.add_argument("--rates", type=float, nargs=2, default=RATES, help="of the two phases")
     parser.add_argument("--output", type=pathlib.Path, default=RUNS, help="file of the runs")
