@@ -94,7 +94,7 @@ def load_preset(directory: pathlib.Path, cls=ElmoLayer, **options) -> ElmoLayer:
     with open_datasets(weights_path) as datasets:
         is_changed = bool(_DECIDE_OWN_WEIGHTS & options.keys())
         try:
-            layer = cls.from_config({**config["config"], **options})
+            layer = cls.from_config(_with_options(config["config"], options))
             _fill(layer, datasets, str(weights_path), is_changed)
         except _Unfit as error:
             raise ValueError(str(error)) from error
@@ -155,6 +155,17 @@ def _fill(
     left = [path for path in datasets if path not in used and not path.startswith(own)]
     if left:
         raise _unfit(source, f"not used: {', '.join(left[:20])}")
+
+
+def _with_options(config, options):
+    """A layer's config with other arguments. Another dtype is that of its parts, too."""
+    config = {**config, **options}
+    if options.get("dtype") is not None:
+        dtype = keras.dtype_policies.serialize(keras.dtype_policies.get(options["dtype"]))
+        for name in ("token_encoder", "bilstm"):
+            part = config[name]
+            config[name] = {**part, "config": {**part["config"], "dtype": dtype}}
+    return config
 
 
 def _check_sizes(content, path, key=""):

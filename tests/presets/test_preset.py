@@ -59,6 +59,13 @@ def test_other_options(tmp_path):
     np.testing.assert_allclose(second[0], [1 / 3] * 3, rtol=1e-6)  # a mix that was not saved
     low = elmo_keras.ElmoLayer.from_preset(tmp_path, dtype="mixed_bfloat16")
     assert {w.dtype for w in low.weights} == {"float32"}
+    # The parts too compute in what was asked for, and not in what they were saved with.
+    low.save_to_preset(tmp_path / "low")
+    for layer in (low, elmo_keras.ElmoLayer.from_preset(tmp_path / "low", dtype="float32")):
+        parts = [layer.token_encoder, layer.bilstm, *layer.scalar_mixes]
+        parts += layer.token_encoder._flatten_layers() + layer.bilstm._flatten_layers()
+        assert {part.compute_dtype for part in parts} == {layer.compute_dtype}
+    assert layer.compute_dtype == "float32"
     with pytest.raises(ValueError, match="arguments \\['hiden'\\] must be its own"):
         elmo_keras.ElmoLayer.from_preset(tmp_path, hiden=3)
 

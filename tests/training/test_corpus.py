@@ -334,7 +334,7 @@ def test_continuation_bytes_alone_are_cut_too(tmp_path, monkeypatch):
 
 def test_blocks_of_long_lines_have_fewer(tmp_path, monkeypatch):
     monkeypatch.setattr(corpus, "BLOCK_CHARACTERS", 100)
-    lengths = [10, 99, 3, 100, 1, 250, 1, 1, 1]  # with the line feed
+    lengths = [10, 99, 40, 60, 1, 250, 1, 1, 1]  # with the line feed
     lines = ["é" * (length - 1) for length in lengths]
     text = Corpus(write(tmp_path / "text", "".join(f"{line}\n" for line in lines)), "whitespace")
     blocks = list(text.blocks(0))

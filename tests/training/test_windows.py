@@ -208,6 +208,8 @@ def test_lines_are_shuffled_within_their_blocks(tmp_path):
         assert [number // 4 for number in given] == [number // 4 for number in range(23)]
         assert given != sorted(given)
     assert order[:23] != order[23:]
+    # Each block has an order of its own.
+    assert len({tuple(n % 4 for n in order[start : start + 4]) for start in (0, 4, 8, 12, 16)}) > 3
 
 
 def test_passes_and_tokens(tmp_path):
