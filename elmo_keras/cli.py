@@ -174,7 +174,8 @@ def pretrain_cli(
         typer.Option("--from", help="Checkpoint to adapt: directory, archive, address or name."),
     ] = None,
     vocabulary: Annotated[
-        pathlib.Path | None, typer.Option(help="File of words; else the checkpoint's own, or they are counted.")
+        pathlib.Path | None,
+        typer.Option(help="File of words; else the checkpoint's own, or they are counted."),
     ] = None,
     words: Annotated[int, typer.Option(help="Words of a vocabulary that is counted.")] = 30_000,
     epochs: Annotated[float, typer.Option(help="Passes over the corpus.")] = 1.0,

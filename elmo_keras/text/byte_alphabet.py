@@ -41,14 +41,17 @@ def character_ids(words, max_characters):
     """The rows of character ids of words, in numpy: what the layer `CharacterIds` makes.
 
     Args:
-        words: list of str.
+        words: list of str (or bytes, where they are no UTF-8).
         max_characters: int. Length of a row.
 
     Returns:
         `(words, max_characters)` int32.
     """
     room = max_characters - 2
-    encoded = [word.encode("utf-8", "replace")[:room] for word in words]
+    encoded = [
+        word if isinstance(word, bytes) else word.encode("utf-8", "replace") for word in words
+    ]
+    encoded = [word[:room] for word in encoded]
     length = np.array([len(word) for word in encoded], "int64").reshape(-1, 1)
     # numpy fills fixed sizes up with zeros.
     characters = np.array(encoded, dtype=f"S{room}").view("uint8").reshape(-1, room)

@@ -4,9 +4,11 @@ import re
 
 # A mark that ends a sentence, what closes around it, and the white space behind it. Possessive, and
 # from the first mark on: rows of thousands of marks would take quadratic time.
-_LATIN_END = re.compile(r"(?<![.!?…])([.!?…]++[\"'”’»)\]]*+)\s+(?=[\"'“‘«(\[]*[^\W\d_a-z])")
-# Chinese and Japanese marks need no white space behind them.
-_CJK_END = re.compile(r"(?<![。！？…])([。！？…]++[”’」』）》】]*+)(?=[^”’」』）》】。！？…])")
+_LATIN_END = re.compile(r"(?<![.!?…])([.!?…]++[\"'”’»)\]]*+)\s+(?=[\"'“‘«(\[]*([^\W\d_]))")
+# Chinese and Japanese marks need no white space behind them; their ellipsis is a double one.
+_CJK_END = re.compile(
+    r"(?<![。！？…])((?:[。！？]|……)[。！？…]*+[”’」』）》】]*+)(?=[^”’」』）》】。！？…])"
+)
 # Before a full stop that ends no sentence: initials, titles, and the like.
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'“‘])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Gov|Sen|"
@@ -36,6 +38,8 @@ def split_sentences(text: str) -> list[str]:
     sentences, start = [], 0
     for match in _LATIN_END.finditer(text):
         end = match.end(1)
+        if match[2].islower():
+            continue
         if not _ABBREVIATION.search(text[max(start, end - 16) : end]):
             sentences.append(text[start:end])
             start = match.end()

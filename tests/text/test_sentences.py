@@ -72,3 +72,17 @@ def test_a_million_marks_take_no_time(mark):
     text = mark * (1_000_000 // len(mark))
     sentences = split_sentences(f"Foo{text}")
     assert "".join("".join(sentences).split()) == "".join(f"Foo{text}".split())
+
+
+@pytest.mark.parametrize(
+    "text, sentences",
+    [
+        ("Wait… what", ["Wait… what"]),
+        ("Wait… What", ["Wait…", "What"]),
+        ("等等……什么", ["等等……", "什么"]),
+        ("kam. über", ["kam. über"]),
+        ("kam. Über", ["kam.", "Über"]),
+    ],
+)
+def test_ellipsis_and_small_letters(text, sentences):
+    assert split_sentences(text) == sentences
