@@ -74,7 +74,13 @@ class Replicas:
         return contextlib.nullcontext(path) if self.is_chief else tempfile.TemporaryDirectory()
 
     def batch(self, batch: Batch):
-        return self._distribute(lambda rows: batch.of_rows(rows, pad_words=True))
+        given = [name for name, array in batch._asdict().items() if array is not None]
+
+        def part(rows):
+            own = batch.of_rows(rows, pad_words=True)
+            return [getattr(own, name) for name in given]
+
+        return batch._replace(**dict(zip(given, self._distribute(part))))
 
     def states(self, arrays):
         return self._distribute(lambda rows: tuple(array[:, :, rows] for array in arrays))

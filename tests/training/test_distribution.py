@@ -38,6 +38,8 @@ def check_same(folder, alone):
     np.testing.assert_allclose(log_of(folder), log_of(alone), rtol=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_mirrored(alone, tmp_path):
     run(
         "import pathlib\n"
@@ -50,11 +52,16 @@ def test_mirrored(alone, tmp_path):
         "settings = {'validation': [['w1', 'w2'], ['w3']]}\n"
         "for steps in (5, given['steps']):\n"
         "    small_run.run(pathlib.Path(given['folder']), steps, settings, strategy.scope())\n"
+        "full = {'num_negatives': 1000, 'dropout': 0.0}\n"
+        "folder = pathlib.Path(given['folder'], 'full')\n"
+        "small_run.run(folder, 2, None, strategy.scope(), **full)\n"
         "result = strategy.num_replicas_in_sync",
         {"folder": str(tmp_path), "steps": STEPS},
         tmp_path,
     )
     check_same(tmp_path, alone)
+    small_run.run(tmp_path / "alone", 2, num_negatives=1000, dropout=0.0)
+    np.testing.assert_allclose(log_of(tmp_path / "full"), log_of(tmp_path / "alone"), rtol=1e-4)
     logged = (tmp_path / "run" / training.progress.LOG).read_text()
     assert "validation_perplexity" in logged
 
