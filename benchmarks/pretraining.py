@@ -103,7 +103,7 @@ def train(name, corpus, vocabulary, folder, tokens):
 
 
 def perplexities(source, vocabulary, validation):
-    """`(with states that go on, from zero states)`, each the mean of both directions."""
+    """Forward and backward with states that go on, forward and backward from zero states."""
     import numpy as np
 
     from elmo_keras import BidirectionalLanguageModel, training
@@ -117,14 +117,15 @@ def perplexities(source, vocabulary, validation):
     windows = Windows(
         corpus, model.words, 50, rows=8, num_negatives=10**9, dropout=0.0, shuffle=False
     )
-    loss, states, total, tokens = window_loss(model, 8), zero_states(model, 8), 0.0, 0
+    loss, states, total, tokens = window_loss(model, 8), zero_states(model, 8), np.zeros(2), 0
     for batch in windows:
         if windows.passes:
             break
         _, sums, states = loss(batch, states)
-        total += float(np.sum(sums))
+        total += np.asarray(sums, "float64")
         tokens += windows.tokens
-    return np.exp(total / (2 * tokens)), model.perplexity(list(corpus)).mean
+    fresh = model.perplexity(list(corpus))
+    return *np.exp(total / tokens).tolist(), fresh.forward, fresh.backward
 
 
 def main():
@@ -160,7 +161,7 @@ def main():
                 if number == 0:
                     source = place if name == names[0] else place / "preset"
                     found[name] = perplexities(source, vocabulary, arguments.validation)
-                    print(f"  perplexity {found[name][0]:,.1f}, {found[name][1]:,.1f}", flush=True)
+                    print("  perplexities", [f"{value:,.1f}" for value in found[name]], flush=True)
     table = _table(names, speeds, memory, found, arguments)
     (HERE / "PRETRAINING.md").write_text(table, encoding="utf-8")
     print(table)
@@ -173,9 +174,11 @@ def _table(names, speeds, memory, found, arguments):
         "tokens/s",
         "ratio",
         "asked",
-        "perplexity, states go on",
+        "forward perplexity, states go on",
         "ratio",
-        "from zero states",
+        "backward",
+        "from zero states: forward",
+        "backward",
         "peak memory, MiB",
     ]
     lines = [
@@ -195,11 +198,19 @@ def _table(names, speeds, memory, found, arguments):
     for name in names:
         speed = statistics.median(speeds[name])
         ratio = speed / statistics.median(speeds[first])
-        carried, fresh = found[name]
-        lines.append(
-            f"| {name} | {speed:,.0f} | {ratio:.2f}x | {TARGETS.get(name, '-')} | {carried:,.1f} | "
-            f"{carried / found[first][0]:.3f} | {fresh:,.1f} | {memory[name]:,.0f} |"
-        )
+        forward, backward, *fresh = found[name]
+        cells = [
+            name,
+            f"{speed:,.0f}",
+            f"{ratio:.2f}x",
+            TARGETS.get(name, "-"),
+            f"{forward:,.0f}",
+            f"{forward / found[first][0]:.2f}x",
+            f"{backward:,.0f}",
+            *(f"{value:,.0f}" for value in fresh),
+            f"{memory[name]:,.0f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
