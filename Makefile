@@ -28,7 +28,7 @@ STRANGERS_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_st
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: bench demo test test-slow test-backends test-manylangs test-strangers test-jax test-torch \
+.PHONY: bench demo test test-slow test-pretraining test-backends test-manylangs test-strangers test-jax test-torch \
 	test-jax-alone lint format notebooks dist clean
 
 demo: $(VENV)/.package
@@ -43,6 +43,10 @@ test-slow: $(VENV)/.dev
 # Against the programs in .peers/, if they are there; writes benchmarks/RESULTS.md.
 bench: $(VENV)/.package
 	$(BIN)/python benchmarks/speed.py
+
+# Kills, two worker processes, and what else of pretraining takes long.
+test-pretraining: $(VENV)/.dev
+	$(PYTEST) --run-slow tests/training tests/models/test_bidirectional_language_model.py
 
 test-backends: test-jax test-torch
 

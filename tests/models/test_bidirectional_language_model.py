@@ -180,11 +180,15 @@ def test_parts_are_shared(model):
     assert elmo.tokenizer is model.elmo.tokenizer
 
 
-def test_keras_file_and_export(model, tmp_path):
+def test_keras_file(model, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.score(SENTENCES), model.score(SENTENCES))
     assert loaded.vocabulary == model.vocabulary
+
+
+@pytest.mark.slow
+def test_export(model, tmp_path):
     model.export(tmp_path / "served", verbose=False)
     tokens = [row + [""] * (5 - len(row)) for row in SENTENCES]
     served = run(

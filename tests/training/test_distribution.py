@@ -96,6 +96,7 @@ def finish(processes):
         assert process.returncode == 0, errors[-3000:]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_two_workers(alone, tmp_path):
     small_run.write_corpus(tmp_path / "corpus")

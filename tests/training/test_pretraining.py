@@ -64,6 +64,7 @@ def test_a_run_in_parts_is_the_same(whole, tmp_path):
     assert equal(weights_of(model), whole[1])
 
 
+@pytest.mark.slow
 def test_lines_that_sum_up_steps_are_the_same_after_a_kill(tmp_path, monkeypatch):
     settings = {"log_every": 7}
     small_run.run(tmp_path / "whole", 30, settings)
@@ -177,6 +178,7 @@ def test_it_learns_and_leaves_a_model(tmp_path):
     np.testing.assert_array_equal(elmo([["w1"]]), model.to_elmo_layer()([["w1"]]))
 
 
+@pytest.mark.slow
 def test_adagrad_and_the_full_softmax(tmp_path):
     options = {"optimizer": "adagrad", "learning_rate": 0.2, "num_negatives": 100, "dropout": 0.0}
     small_run.run(tmp_path, 60, **options)
@@ -310,7 +312,7 @@ def test_a_damaged_checkpoint(tmp_path):
         small_run.run(tmp_path, 8)
 
 
-@pytest.mark.parametrize("failing", ["fsync", "replace"])
+@pytest.mark.parametrize("failing", [pytest.param("fsync", marks=pytest.mark.slow), "replace"])
 def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, monkeypatch, whole, failing):
     small_run.run(tmp_path, 8)
     kept = (tmp_path / "run/checkpoint.h5").read_bytes()
