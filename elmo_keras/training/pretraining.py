@@ -47,7 +47,8 @@ def pretrain(
     The two directions read windows of streams of sentences; LSTM states go on from window to
     window, gradients do not. A run that was killed, at any moment, goes on from its last
     checkpoint and computes what it would have computed: the place in the corpus, all that is
-    random, the optimizer and the LSTM states are resumed.
+    random, the optimizer and the LSTM states are resumed. To the bit, that is so on one kind of
+    machine with one number of threads: another one adds numbers up in another order.
 
     Inside of the scope of a `tf.distribute` strategy, in which `model` must have been made too, the
     rows of each batch are spread over its replicas; the gradient, and its clipping, is that of the
