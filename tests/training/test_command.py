@@ -14,6 +14,9 @@ from elmo_keras.training.sizes import SIZES, elmo_of_size, parameters_of, traini
 from tests import toys
 from tests.training import small_run
 
+# `make test-pretraining` runs them.
+pytestmark = pytest.mark.slow
+
 SMALL = ["--units", "16", "--projection", "6", "--filters", "2x4", "--batch-size", "4"]
 SMALL += ["--window", "5", "--log-every", "10"]
 
@@ -66,7 +69,6 @@ def test_pretrain(text, pretrained):
     assert f"perplexity {expected.mean:,.3f}: {expected.forward:,.3f} forward" in output
 
 
-@pytest.mark.slow
 def test_epochs(text, tmp_path):
     """Half a pass is half of the words and sentence ends."""
     folder = tmp_path / "run"
@@ -91,7 +93,6 @@ def test_tokenized_text_is_the_same_corpus(text, tmp_path):
     assert words[:3] == ["<S>", "</S>", "<UNK>"] and len(words) == 20
 
 
-@pytest.mark.slow
 def test_adapting_keeps_the_softmax_it_finds(text, pretrained, tmp_path):
     run, _ = pretrained
     before = BidirectionalLanguageModel.from_preset(run / "preset")
@@ -144,7 +145,6 @@ def test_what_it_refuses(text, tmp_path, arguments, message):
     assert not (tmp_path / "run" / "checkpoint.h5").exists()
 
 
-@pytest.mark.slow
 def test_undecodable_bytes_are_reported(text, tmp_path):
     (tmp_path / "text").write_bytes(b"a word\nsome \xff\xfe bytes\n" * 9)
     output = call(

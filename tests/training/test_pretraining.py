@@ -50,6 +50,7 @@ def whole(tmp_path_factory):
     return log_of(folder), weights_of(model)
 
 
+@pytest.mark.slow
 def test_a_run_twice_is_the_same(whole, tmp_path):
     model = small_run.run(tmp_path, 30)
     assert log_of(tmp_path) == whole[0]
@@ -107,6 +108,7 @@ def kill_after(process, folder, lines, seconds):
     return was_running
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_the_same(whole, tmp_path):
     assert kill_after(start(tmp_path, 30, 0.03), tmp_path, 9, 0.0)
     left = checkpoints.load(tmp_path / "run").state["step"]
@@ -135,6 +137,7 @@ def test_ten_kills_at_random_moments(tmp_path):
     assert equal(weights_of(again), weights_of(model))
 
 
+@pytest.mark.slow
 def test_an_interrupt_saves_the_step(whole, tmp_path):
     lines = []
 
@@ -186,6 +189,7 @@ def test_adagrad_and_the_full_softmax(tmp_path):
     assert log[-1][3] < 0.9 * log[0][3]
 
 
+@pytest.mark.slow
 def test_the_norm_is_clipped(tmp_path):
     """With a tiny `max_norm` and plain accumulators, weights hardly move at all."""
     options = {"optimizer": "adagrad", "warmup": 0, "learning_rate": 1.0}
@@ -304,6 +308,7 @@ def test_another_configuration_is_refused(tmp_path):
     assert (tmp_path / "run/checkpoint.h5").read_bytes() == kept
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint(tmp_path):
     small_run.run(tmp_path, 4)
     path = tmp_path / "run/checkpoint.h5"
@@ -330,6 +335,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, monkeypatch, whole
     assert log_of(tmp_path) == whole[0]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops(tmp_path, monkeypatch):
     small_run.run(tmp_path, 8)
     kept = (tmp_path / "run/checkpoint.h5").read_bytes()
@@ -347,6 +353,7 @@ def test_a_loss_that_is_not_finite_stops(tmp_path, monkeypatch):
         assert batch["step"] == 8 and batch["inputs"].shape == (2, 4, 5)
 
 
+@pytest.mark.slow
 def test_a_tiny_learning_corpus(tmp_path):
     """One line, one word: the corpus goes round."""
     (tmp_path / "text").write_text("word\n")
@@ -368,6 +375,7 @@ def test_an_empty_corpus(tmp_path):
         training.pretrain(model, corpus, tmp_path / "run", small_run.make_options(4))
 
 
+@pytest.mark.slow
 def test_a_frozen_part_stays(tmp_path):
     corpus = small_run.write_corpus(tmp_path / "corpus")
     model = small_run.make_model(corpus)
