@@ -14,6 +14,7 @@ from elmo_keras.checkpoints import bilm, loader, vocabulary_file
 from elmo_keras.checkpoints.checkpoint import Checkpoint
 from elmo_keras.checkpoints.hdf5_file import holds, open_datasets
 from elmo_keras.checkpoints.options import Options, options_of
+from elmo_keras.checkpoints.whole_file import written_whole
 from elmo_keras.layers.composite import named_weights
 from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.layers.word_embedding import WordEmbedding
@@ -104,9 +105,7 @@ def save_hdf5(layer: ElmoLayer, directory) -> None:
     arrays = loader.dump(bilm.table(layer.token_encoder, layer.bilstm), weights)
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    # Written aside and then renamed: a full disk leaves the file that was there before.
-    partial = directory / f".{WEIGHTS}.partial"
-    try:
+    with written_whole(directory / WEIGHTS) as partial:
         with h5py.File(partial, "w") as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=array)
@@ -114,9 +113,6 @@ def save_hdf5(layer: ElmoLayer, directory) -> None:
         if isinstance(layer.token_encoder, WordEmbedding) and layer.token_encoder.vocabulary:
             text = "".join(f"{word}\n" for word in layer.token_encoder.vocabulary)
             (directory / VOCABULARY).write_text(text, encoding="utf-8", newline="\n")
-        partial.replace(directory / WEIGHTS)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def is_weights(path: pathlib.Path) -> bool:

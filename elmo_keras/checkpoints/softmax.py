@@ -9,6 +9,7 @@ import numpy as np
 from elmo_keras.checkpoints import loader, tensorflow_checkpoint, vocabulary_file
 from elmo_keras.checkpoints.hdf5_file import holds, open_datasets
 from elmo_keras.checkpoints.tensorflow_checkpoint import SOFTMAX
+from elmo_keras.checkpoints.whole_file import written_whole
 
 FILE, VOCABULARY = "softmax_weights.hdf5", "vocabulary.txt"
 
@@ -51,12 +52,13 @@ def is_softmax(path: pathlib.Path) -> bool:
 
 def save(softmax: Softmax, directory: pathlib.Path) -> None:
     """Writes a softmax as AllenNLP publishes them, and its words, one a line."""
-    with h5py.File(directory / FILE, "w") as file:
+    with written_whole(directory / FILE) as partial, h5py.File(partial, "w") as file:
         for name, array in zip(SOFTMAX, softmax):
             file.create_dataset(name, data=array)
     if softmax.vocabulary is not None:
         text = "".join(f"{word}\n" for word in softmax.vocabulary)
-        (directory / VOCABULARY).write_text(text, encoding="utf-8", newline="\n")
+        with written_whole(directory / VOCABULARY) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def read(

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from elmo_keras import kernels
-from elmo_keras.text.lengths import bucket
+from elmo_keras.text.lengths import bucket, places_by_length
 from elmo_keras.text.strings import check_tokens, pad_checked
 
 # Batches' worth of tokens that are read, sorted by length and answered together.
@@ -34,7 +34,8 @@ class Embedder:
         with _Bar(progress) as bar:
             while window := self._read(sentences, _WINDOW * max_tokens):
                 vectors = [None] * len(window)
-                for rows in self._batches(window, max_tokens):
+                lengths = [self._padded(len(row)) + 2 for row in window]  # sentence boundaries
+                for rows in places_by_length(lengths, max_tokens):
                     outputs = self._run([window[i] for i in rows])
                     for number, row in enumerate(rows):
                         vectors[row] = self._of_sentence(outputs, number, len(window[row]))
@@ -71,15 +72,6 @@ class Embedder:
                 f", as the first one is. Received: {type(row).__name__} of shape {np.shape(row)}."
             )
         return row
-
-    def _batches(self, window, max_tokens):
-        """Lists of places in the window, sentences of like length together."""
-        order = sorted(range(len(window)), key=lambda i: len(window[i]), reverse=True)
-        while order:
-            time = self._padded(len(window[order[0]])) + 2  # sentence boundaries
-            size = max(1, max_tokens // time)
-            yield order[:size]
-            order = order[size:]
 
     def _padded(self, length):
         return bucket(length) if self.is_compiled else max(1, length)

@@ -7,15 +7,16 @@ from elmo_keras import kernels
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.layers.language_model_head import LanguageModelHead
-from elmo_keras.models import examples
+from elmo_keras.models import examples, restoring
 from elmo_keras.text import byte_alphabet
-from elmo_keras.text.lengths import bucket
+from elmo_keras.text.lengths import bucket, places_by_length
 from elmo_keras.text.strings import pad_checked
 from elmo_keras.text.word_ids import WordIds
 from elmo_keras.text.word_vocabulary import SPECIALS, UNKNOWN, WordVocabulary
 
-# Logits of one direction that are made at once, at most: 128 MB.
+# Logits of one direction that are made at once, at most: 128 MB. And words, for the LSTMs' sake.
 _MAX_LOGITS = 2**25
+_MAX_TOKENS = 4096
 DIRECTIONS = ("both", "forward", "backward")
 
 
@@ -291,20 +292,10 @@ class BidirectionalLanguageModel(keras.Model):
 
     def _by_length(self, rows, batch_size=128):
         """`(places, log probabilities)` of batches of sentences of like length."""
-        most = max(_MAX_LOGITS // len(self.words), 1)
-        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
-        start = 0
-        while start < len(order):
-            end = start + 1
-            while (
-                end < len(order)
-                and end - start < batch_size
-                and (len(rows[order[end]]) + 2) * (end + 1 - start) <= most
-            ):
-                end += 1
-            places = order[start:end]
+        lengths = [len(row) + 2 for row in rows]
+        most = min(_MAX_TOKENS, _MAX_LOGITS // len(self.words))
+        for places in places_by_length(lengths, most, batch_size):
             yield places, self._compiled(self._to_inputs([rows[place] for place in places]))
-            start = end
 
     def _to_inputs(self, rows):
         """What the graph starts at, of token lists."""
@@ -332,14 +323,7 @@ class BidirectionalLanguageModel(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        trainable = config.pop("trainable", True)
-        config["elmo"] = keras.saving.deserialize_keras_object(
-            config["elmo"], custom_objects=custom_objects
-        )
-        model = cls(**config)
-        model.trainable = trainable
-        return model
+        return restoring.from_config(cls, config, custom_objects)
 
 
 class _Compiled:
@@ -371,5 +355,6 @@ def _top(elmo):
         dtype=elmo.dtype_policy,
         name="elmo",
     )
-    layer.trainable = elmo.trainable
+    if not elmo.trainable:  # True would free the parts that are frozen for themselves
+        layer.trainable = False
     return layer

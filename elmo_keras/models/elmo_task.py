@@ -6,7 +6,7 @@ import numpy as np
 from elmo_keras import kernels
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.elmo_layer import ElmoLayer
-from elmo_keras.models import batches, examples
+from elmo_keras.models import batches, examples, restoring
 from elmo_keras.models.dataset_adapter import adapt_dataset, ids_error
 
 
@@ -256,15 +256,7 @@ class ElmoTask(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        trainable = config.pop("trainable", True)
-        config["elmo"] = keras.saving.deserialize_keras_object(
-            config["elmo"], custom_objects=custom_objects
-        )
-        model = cls(**config)
-        if not trainable:
-            model.trainable = False
-        return model
+        return restoring.from_config(cls, config, custom_objects)
 
 
 def _check_labels_given(x, y):

@@ -1,8 +1,6 @@
 """Language models: an ElmoLayer's preset with the softmax and its words beside it."""
 
-import os
 import pathlib
-import tempfile
 
 import keras
 
@@ -54,11 +52,7 @@ def save_language_model(model: BidirectionalLanguageModel, directory, dtype="flo
         keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32")).astype(dtype)
         for weight in (model.head.softmax.kernel, model.head.softmax.bias)
     )
-    # Written aside first: a full disk leaves the files that were there.
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".softmax") as aside:
-        softmax_file.save(Softmax(kernel, bias, model.vocabulary), pathlib.Path(aside))
-        for path in pathlib.Path(aside).iterdir():
-            os.replace(path, directory / path.name)
+    softmax_file.save(Softmax(kernel, bias, model.vocabulary), directory)
 
 
 def _words(vocabulary):

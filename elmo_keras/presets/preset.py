@@ -12,6 +12,7 @@ import numpy as np
 from elmo_keras.checkpoints import json_file, loader
 from elmo_keras.checkpoints.hdf5_file import open_datasets
 from elmo_keras.checkpoints.options import MAX_CHARACTERS, MAX_LAYERS
+from elmo_keras.checkpoints.whole_file import written_whole
 from elmo_keras.layers.composite import given_weights, named_weights
 from elmo_keras.layers.elmo_layer import ElmoLayer
 
@@ -57,17 +58,12 @@ def save_preset(layer: ElmoLayer, directory, dtype: str = "float32") -> None:
         "parameter_count": sum(array.size for array in arrays.values()),
         "date_saved": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    # Written aside and then renamed: a full disk leaves the files that were there before.
-    partial = directory / f".{WEIGHTS}.partial"
-    try:
+    with written_whole(directory / WEIGHTS) as partial:
         with h5py.File(partial, "w") as file:
             for path, array in arrays.items():
                 file.create_dataset(path, data=array.astype(dtype))
         _write_json(directory / CONFIG, config)
         _write_json(directory / METADATA, metadata)
-        partial.replace(directory / WEIGHTS)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_preset(directory: pathlib.Path, cls=ElmoLayer, **options) -> ElmoLayer:

@@ -14,6 +14,28 @@ def bucket(length: int) -> int:
     return size
 
 
+def places_by_length(lengths, max_tokens: int, max_rows: int | None = None):
+    """Batches of sentences of like length, the longest first, as lists of their places.
+
+    Args:
+        lengths: list of int, of each sentence.
+        max_tokens: int. Tokens of a batch at most, padding among them; a longer sentence is a batch
+            of its own.
+        max_rows: int or `None`. Sentences of a batch at most. Defaults to any number.
+
+    Example:
+
+    >>> list(places_by_length([3, 9, 4, 2], max_tokens=8))
+    [[1], [2, 0], [3]]
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    while order:
+        size = max(1, max_tokens // max(lengths[order[0]], 1))
+        size = size if max_rows is None else min(size, max_rows)
+        yield order[:size]
+        order = order[size:]
+
+
 def batch_by_length(
     dataset, max_tokens=1024, tokenizer=None, longest=512, pad_to_bucket=False, drop_remainder=False
 ):

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from elmo_keras.checkpoints.whole_file import written_whole
+
 FILE = "checkpoint.h5"
 _STATE = "state"
 
@@ -31,10 +33,9 @@ def save(checkpoint: Checkpoint, directory: pathlib.Path) -> None:
         OSError: if it cannot be written, on a full disk say. The previous one is then still there.
     """
     path = directory / FILE
-    partial = directory / f".{FILE}.partial"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb+") as raw:
+        with written_whole(path) as partial, open(partial, "wb+") as raw:
             with h5py.File(raw, "w") as file:
                 for name, array in checkpoint.arrays.items():
                     file.create_dataset(name, data=array)
@@ -42,7 +43,6 @@ def save(checkpoint: Checkpoint, directory: pathlib.Path) -> None:
                 file.create_dataset(_STATE, data=np.frombuffer(text.encode(), "uint8"))
             raw.flush()
             os.fsync(raw.fileno())
-        os.replace(partial, path)
     # h5py turns what the system says into other kinds of errors.
     except (OSError, RuntimeError, ValueError) as error:
         raise OSError(
@@ -50,8 +50,6 @@ def save(checkpoint: Checkpoint, directory: pathlib.Path) -> None:
             + ("The previous one is whole. " if path.exists() else "")
             + "Make room and run the command again: it goes on from there."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(directory: pathlib.Path) -> Checkpoint | None:

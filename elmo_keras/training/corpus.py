@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from elmo_keras.checkpoints.whole_file import written_whole
 from elmo_keras.text.sentences import split_sentences
 from elmo_keras.text.strings import REPLACEMENT
 from elmo_keras.text.tokenizer import Tokenizer
@@ -175,14 +176,12 @@ def write_tokenized(corpus: Corpus, directory, overwrite: bool = False) -> list[
     for number, path in enumerate(paths):
         if path.exists() and not overwrite:
             continue
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            with gzip.open(partial, "wt", encoding="utf-8", newline="\n") as file:
-                for block in corpus.blocks(number):
-                    file.writelines(f"{' '.join(tokens)}\n" for tokens in block.sentences)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with (
+            written_whole(path) as partial,
+            gzip.open(partial, "wt", encoding="utf-8", newline="\n") as file,
+        ):
+            for block in corpus.blocks(number):
+                file.writelines(f"{' '.join(tokens)}\n" for tokens in block.sentences)
     return paths
 
 

@@ -78,6 +78,7 @@ def pretrain(
         FloatingPointError: if the loss or the gradient is not finite: the batch is saved, the
             last checkpoint is left as it is.
         OSError: if something cannot be written; the last checkpoint is whole.
+        KeyboardInterrupt: after SIGINT or SIGTERM, with the step saved (in a run on one device).
 
     Example:
 
@@ -94,9 +95,7 @@ def pretrain(
         - bilm-tf, `bilm/training.py`, `train`
     """
     run = _Run(model, corpus, pathlib.Path(directory), options, log_every, report)
-    run.validation, run.validate_every = validation, validate_every
-    run.checkpoint_every = checkpoint_every
-    return run.go()
+    return run.go(validation, validate_every, checkpoint_every)
 
 
 class _Run:
@@ -151,7 +150,7 @@ class _Run:
             pending=pending,
         )
 
-    def go(self):
+    def go(self, validation, validate_every, checkpoint_every):
         if self.step >= self.options.steps:
             self.report(f"All of the {self.options.steps:,} steps have been taken already.")
             return self.model
@@ -163,14 +162,16 @@ class _Run:
                 is_last = self.step == self.options.steps
                 is_over = is_last or (interrupts is not None and interrupts.came)
                 with self.progress.paused():
-                    if is_last or _is_due(self.step, self.validate_every):
-                        self._validate()
-                    if is_over or _is_due(self.step, self.checkpoint_every):
+                    if is_last or _is_due(self.step, validate_every):
+                        self._validate(validation)
+                    if is_over or _is_due(self.step, checkpoint_every):
                         self._save(state)
                 if is_over:
                     break
         if not is_last:
-            raise KeyboardInterrupt(f"Step {self.step:,} is saved in {self.directory}.")
+            stopped = f"Stopped: step {self.step:,} is saved in {self.directory}."
+            self.report(stopped)
+            raise KeyboardInterrupt(stopped)
         return self.model
 
     def _one(self, batch):
@@ -193,9 +194,9 @@ class _Run:
             f"in {path}; the last checkpoint is from before. Lower the learning rate or `max_norm`."
         )
 
-    def _validate(self):
-        if self.validation:
-            result = self.model.perplexity(self.validation)
+    def _validate(self, validation):
+        if validation:
+            result = self.model.perplexity(validation)
             self.progress.validated(self.step, result.forward, result.backward, result.mean)
         with self.devices.written(self.directory / PRESET) as place:
             self.model.save_to_preset(place)

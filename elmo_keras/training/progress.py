@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from elmo_keras._optional import tensorflow as tf
+from elmo_keras.checkpoints.whole_file import written_whole
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
 
@@ -130,7 +131,8 @@ class Progress:
             with contextlib.suppress(ValueError):
                 if json.loads(line)["step"] <= self.first:
                     kept.append(line)
-        self.path.write_text("".join(kept), encoding="utf-8")
+        with written_whole(self.path) as partial:
+            partial.write_text("".join(kept), encoding="utf-8")
 
 
 def _duration(seconds):

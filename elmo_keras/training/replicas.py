@@ -66,8 +66,7 @@ class Replicas:
                 f"Received: batch_size={batch_size} for {self.number} replicas."
             )
         self._rows = batch_size // self.number
-        resolver = strategy.cluster_resolver
-        self.is_chief = resolver is None or resolver.task_id in (None, 0)
+        self.is_chief = _is_chief(strategy.cluster_resolver)
 
     def written(self, path):
         # What is written may be made of new variables, and those are made by all workers together.
@@ -97,6 +96,13 @@ class Replicas:
 
     def numpy(self, value):
         return self.strategy.experimental_local_results(value)[0].numpy()
+
+
+def _is_chief(resolver):
+    """Whether this is the process that writes: the chief, or where there is none, worker 0."""
+    if resolver is None or resolver.task_type in (None, "chief"):
+        return True
+    return resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
 
 
 def devices(batch_size: int):

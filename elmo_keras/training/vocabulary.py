@@ -3,12 +3,12 @@
 import collections
 import dataclasses
 import itertools
-import os
 import pathlib
 import warnings
 
 import numpy as np
 
+from elmo_keras.checkpoints.whole_file import written_whole
 from elmo_keras.text.word_vocabulary import SPECIALS, WordVocabulary
 from elmo_keras.training.corpus import Corpus
 
@@ -106,12 +106,8 @@ def write_vocabulary(vocabulary: WordVocabulary, path) -> None:
     """Writes the words, one a line; an existing file is there until the new one is whole."""
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with written_whole(path) as partial:
         partial.write_text(f"{vocabulary.text}\n", encoding="utf-8", newline="\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_order(vocabulary: WordVocabulary, corpus: Corpus) -> None:

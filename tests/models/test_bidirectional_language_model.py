@@ -180,6 +180,21 @@ def test_parts_are_shared(model):
     assert elmo.tokenizer is model.elmo.tokenizer
 
 
+def test_frozen_parts_stay_frozen(tmp_path):
+    elmo = toys.elmo(tokenizer="whitespace")
+    elmo.token_encoder.trainable = False
+    model = BidirectionalLanguageModel(elmo, WORDS)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for one in (model, loaded):
+        assert not one.elmo.token_encoder.trainable_weights
+        assert one.elmo.bilstm.trainable_weights
+        assert not one.to_elmo_layer().token_encoder.trainable_weights
+    whole = toys.elmo()
+    whole.trainable = False
+    assert len(BidirectionalLanguageModel(whole, WORDS).trainable_weights) == 2  # the softmax
+
+
 def test_keras_file(model, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from elmo_keras.text import Tokenizer, batch_by_length
-from elmo_keras.text.lengths import bucket
+from elmo_keras.text.lengths import bucket, places_by_length
 
 
 def test_bucket():
@@ -79,3 +79,16 @@ def test_ids():
     data = tf.data.Dataset.from_generator(lambda: ids, output_signature=spec)
     shapes = [x.shape.as_list() for x in batch_by_length(data)]
     assert sorted(shapes) == [[1, 9, 5], [2, 4, 5]]
+
+
+def test_places_by_length():
+    lengths = np.random.default_rng(0).integers(0, 40, 500).tolist() + [300]
+    batches = list(places_by_length(lengths, max_tokens=100, max_rows=20))
+    assert sorted(place for places in batches for place in places) == list(range(501))
+    assert batches[0] == [500]  # longer than a batch
+    for places in batches[1:]:
+        padded = max(lengths[place] for place in places) * len(places)
+        assert padded <= 100 and len(places) <= 20
+    firsts = [lengths[places[0]] for places in batches]
+    assert firsts == sorted(firsts, reverse=True)
+    assert list(places_by_length([], 100)) == []

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -117,6 +118,25 @@ def test_a_killed_worker(alone, tmp_path):
     assert 4 <= left < STEPS
     finish(start_workers(tmp_path, 0.0))
     check_same(tmp_path, alone)
+
+
+@pytest.mark.parametrize(
+    "task, jobs, is_chief",
+    [
+        ((None, None), (), True),
+        (("worker", 0), ("worker",), True),
+        (("worker", 1), ("worker",), False),
+        (("chief", 0), ("chief", "worker"), True),
+        (("worker", 0), ("chief", "worker"), False),
+    ],
+)
+def test_who_writes(task, jobs, is_chief):
+    cluster = types.SimpleNamespace(jobs=list(jobs))
+    resolver = types.SimpleNamespace(
+        task_type=task[0], task_id=task[1], cluster_spec=lambda: cluster
+    )
+    strategy = types.SimpleNamespace(num_replicas_in_sync=2, cluster_resolver=resolver)
+    assert Replicas(strategy, 4).is_chief == is_chief
 
 
 def test_rows_that_do_not_divide():
