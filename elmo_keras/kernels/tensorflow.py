@@ -2,6 +2,11 @@
 
 import tensorflow as tf
 
+from elmo_keras.kernels.tensorflow_steps import FullSteps, PackedSteps
+
+# Steps up to which a loop over full rows is written out.
+_MAX_UNROLLED = 32
+
 
 def require(condition, message):
     """Raises `ValueError(message)` eagerly, asserts with the same message in a graph."""
@@ -53,62 +58,12 @@ def distinct(rows):
 
 
 def steps(x, mask=None):
-    """See `PackedSteps`; `None` under XLA, whose shapes must not depend on the mask."""
-    return PackedSteps(x, mask) if has_dynamic_shapes(x) else None
-
-
-class PackedSteps:
-    """The real steps of a padded batch, one time step behind the other, without the padding.
-
-    Rows are sorted by length, so that the rows still running at a step are the first ones, and a
-    recurrent layer works on `state[:rows[step]]`. What is packed has one row a real step.
-
-    Args:
-        x: `(batch, time, dim)` float, whose shape counts.
-        mask: `(batch, time)` bool, or `None` where all steps are real. Holes are closed up: a
-            step that the mask leaves out is skipped wherever it stands.
-    """
-
-    def __init__(self, x, mask=None):
-        self.shape = x.shape[:2]
-        self.batch, self.time = tf.shape(x)[0], tf.shape(x)[1]
-        if mask is None:
-            mask = tf.ones((self.batch, self.time), "bool")
-        length = tf.reduce_sum(tf.cast(mask, "int32"), axis=1)  # (batch,)
-        order = tf.argsort(length, direction="DESCENDING", stable=True)
-        length = tf.gather(length, order)
-        place = tf.range(self.time)
-        # The places of a row's real steps first.
-        closed = tf.argsort(tf.where(mask, place, place + self.time), axis=1)  # (batch, time)
-        closed = tf.gather(closed + self.time * tf.range(self.batch)[:, tf.newaxis], order)
-        is_running = place[:, tf.newaxis] < length  # (time, batch)
-        rows = tf.reduce_sum(tf.cast(is_running, "int32"), axis=1)
-        self.rows = tf.pad(rows, [[0, 1]])  # running at each step
-        self.starts = tf.cumsum(self.rows, exclusive=True)
-        # Steps of the longest row. Where all are empty one step of no rows is left: an array of
-        # no parts cannot be joined.
-        self.number = tf.maximum(tf.math.count_nonzero(rows, dtype="int32"), 1)
-        # Where in the padded batch, seen as one long row, each packed step stands.
-        self.places = tf.boolean_mask(tf.transpose(closed), is_running)  # (steps,)
-        self.order = order
-
-    def pack(self, x):
-        """`(steps, dim)` of `(batch, time, dim)`."""
-        return tf.gather(tf.reshape(x, (-1, x.shape[-1])), self.places)
-
-    def unpack(self, x):
-        """`(batch, time, dim)` of `(steps, dim)`, zeros where no step is."""
-        dim = x.shape[-1]
-        flat = tf.scatter_nd(self.places[:, tf.newaxis], x, (self.batch * self.time, dim))
-        return tf.ensure_shape(tf.reshape(flat, (self.batch, self.time, dim)), (*self.shape, dim))
-
-    def pack_state(self, state):
-        """The rows of `(batch, dim)` in the order of the packed steps."""
-        return tf.gather(state, self.order)
-
-    def unpack_state(self, state):
-        """The inverse of `pack_state`."""
-        return tf.gather(state, tf.argsort(self.order))
+    """`FullSteps` or `PackedSteps`; `None` under XLA, whose shapes must not depend on the mask."""
+    if not has_dynamic_shapes(x):
+        return None
+    if mask is None and x.shape[1] in range(1, _MAX_UNROLLED + 1):
+        return FullSteps(x)
+    return PackedSteps(x, mask)
 
 
 def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection_clip, forget_bias):
@@ -119,118 +74,98 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
     cell_dtype = "float64" if dtype == tf.float64 else "float32"
     units, dim = recurrent.shape[1] // 4, recurrent.shape[0]
 
-    def at(packed, step):
-        """The rows of a step, without a copy."""
-        return tf.slice(packed, [steps.starts[step], 0], [steps.rows[step], -1])
-
-    def arrays(*sizes, dtype=cell_dtype):
-        return [
-            tf.TensorArray(dtype, steps.number, element_shape=(None, size), infer_shape=False)
-            for size in sizes
-        ]
-
-    def write(arrays, step, values):
-        return [array.write(step, value) for array, value in zip(arrays, values)]
-
-    def loop(backward, body, *start):
-        def turn(count, *state):
-            return count + 1, *body(steps.number - 1 - count if backward else count, *state)
-
-        state = tf.while_loop(
-            lambda count, *_: count < steps.number,
-            turn,
-            (0, *start),
-            parallel_iterations=1,
-        )
-        return state[1:]
-
     def forward(x, hidden, cell, kernel, bias, recurrent, *projection):
         given = tf.matmul(x, kernel)  # (steps, 4 * units)
 
         def body(step, hidden, cell, outputs, saved):
-            rows = steps.rows[step]
-            h, c = hidden[:rows], cell[:rows]
+            h, c = steps.running(hidden, step), steps.running(cell, step)
             gates = tf.nn.bias_add(tf.matmul(h, recurrent), bias)
-            gates = tf.cast(at(given, step), cell_dtype) + tf.cast(gates, cell_dtype)
+            gates = tf.cast(steps.at(given, step), cell_dtype) + tf.cast(gates, cell_dtype)
             i, f, g, o = tf.split(gates, 4, axis=-1)  # (rows, units)
             i, f, g, o = tf.sigmoid(i), tf.sigmoid(f + forget_bias), tf.tanh(g), tf.sigmoid(o)
-            saved = write(saved, step, (h, c, i, f, g, o))
+            saved = steps.write(saved, step, (h, c, i, f, g, o))
             c = _clip(f * c + i * g, cell_clip)
             h = tf.cast(o * tf.tanh(c), dtype)
             if projection:
                 h = _clip(tf.matmul(h, projection[0]), projection_clip)
-            outputs = write(outputs, step, (h,))
-            hidden = _renew(hidden, h, rows)
-            cell = _renew(cell, c, rows)
+            outputs = steps.write(outputs, step, (h,))
+            hidden, cell = steps.renew(hidden, h, step), steps.renew(cell, c, step)
             return hidden, cell, outputs, saved
 
-        hidden, cell, (outputs,), saved = loop(
+        hidden, cell, (outputs,), (before, *saved) = steps.loop(
             backward,
             body,
             hidden,
             cell,
-            arrays(dim, dtype=dtype),
-            arrays(dim, dtype=dtype) + arrays(*[units] * 5),
+            steps.arrays(dim, dtype=dtype),
+            steps.arrays(dim, dtype=dtype) + steps.arrays(*[units] * 5, dtype=cell_dtype),
         )
-        outputs = outputs.concat()  # (steps, dim)
+        outputs = steps.join(outputs)  # (steps, dim)
         # Where no gradient is asked for, nobody reads these, and TensorFlow drops them from a
-        # graph. A SavedModel's gradient cannot hold a TensorArray, but it can hold tensors.
-        before, *saved = (array.concat() for array in saved)
+        # graph.
+        before, saved = steps.join(before), [steps.hold(array) for array in saved]
 
         def gradient(*gradients):
             d_outputs, d_hidden, d_cell = map(tf.convert_to_tensor, gradients)
             recurrent_t = tf.transpose(recurrent)
             projection_t = [tf.transpose(p) for p in projection]
 
+            def tanh_grad(y, dy):
+                return tf.raw_ops.TanhGrad(y=y, dy=dy)
+
+            def sigmoid_grad(y, dy):
+                return tf.raw_ops.SigmoidGrad(y=y, dy=dy)
+
             def body(step, d_hidden, d_cell, d_gates, d_projected, inner):
-                rows = steps.rows[step]
-                c, i, f, g, o = (at(packed, step) for packed in saved)  # (rows, units)
+                c, i, f, g, o = (steps.at(packed, step) for packed in saved)  # (rows, units)
                 unclipped = f * c + i * g
                 tanh = tf.tanh(_clip(unclipped, cell_clip))
-                d_h = at(d_outputs, step) + d_hidden[:rows]
+                d_h = steps.at(d_outputs, step) + steps.running(d_hidden, step)
                 if projection:
-                    d_h = _clip_gradient(d_h, at(outputs, step), projection_clip)
-                    d_projected = write(d_projected, step, (d_h,))
-                    inner = write(inner, step, (tf.cast(o * tanh, dtype),))
+                    d_h = _clip_gradient(d_h, steps.at(outputs, step), projection_clip)
+                    d_projected = steps.write(d_projected, step, (d_h,))
+                    inner = steps.write(inner, step, (tf.cast(o * tanh, dtype),))
                     d_h = tf.matmul(d_h, projection_t[0])  # (rows, units)
                 d_h = tf.cast(d_h, cell_dtype)
-                d_c = d_cell[:rows] + d_h * o * (1 - tanh * tanh)
+                d_c = steps.running(d_cell, step) + tanh_grad(tanh, d_h * o)
                 d_c = _clip_gradient(d_c, unclipped, cell_clip)
                 d_all = tf.concat(
                     [
-                        d_c * g * i * (1 - i),
-                        d_c * c * f * (1 - f),
-                        d_c * i * (1 - g * g),
-                        d_h * tanh * o * (1 - o),
+                        sigmoid_grad(i, d_c * g),
+                        sigmoid_grad(f, d_c * c),
+                        tanh_grad(g, d_c * i),
+                        sigmoid_grad(o, d_h * tanh),
                     ],
                     axis=-1,
                 )
                 d_all = tf.cast(d_all, dtype)  # (rows, 4 * units)
-                d_gates = write(d_gates, step, (d_all,))
+                d_gates = steps.write(d_gates, step, (d_all,))
                 d_h = tf.matmul(d_all, recurrent_t)  # (rows, dim)
-                d_hidden = _renew(d_hidden, d_h, rows)
-                d_cell = _renew(d_cell, d_c * f, rows)
+                d_hidden = steps.renew(d_hidden, d_h, step)
+                d_cell = steps.renew(d_cell, d_c * f, step)
                 return d_hidden, d_cell, d_gates, d_projected, inner
 
-            d_hidden, d_cell, (d_gates,), d_projected, inner = loop(
+            d_hidden, d_cell, (d_gates,), d_projected, inner = steps.loop(
                 not backward,
                 body,
                 d_hidden,
                 d_cell,
-                arrays(4 * units, dtype=dtype),
-                arrays(*[dim] * len(projection), dtype=dtype),
-                arrays(*[units] * len(projection), dtype=dtype),
+                steps.arrays(4 * units, dtype=dtype),
+                steps.arrays(*[dim] * len(projection), dtype=dtype),
+                steps.arrays(*[units] * len(projection), dtype=dtype),
             )
-            d_gates = d_gates.concat()  # (steps, 4 * units)
+            d_gates = steps.join(d_gates)  # (steps, 4 * units)
+            # One product is faster than two.
+            d_products = tf.matmul(tf.concat([x, before], axis=1), d_gates, transpose_a=True)
             return (
                 tf.matmul(d_gates, kernel, transpose_b=True),
                 d_hidden,
                 d_cell,
-                tf.matmul(x, d_gates, transpose_a=True),
-                tf.reduce_sum(d_gates, axis=0),
-                tf.matmul(before, d_gates, transpose_a=True),
+                d_products[:-dim],
+                tf.raw_ops.BiasAddGrad(out_backprop=d_gates),
+                d_products[-dim:],
                 *[
-                    tf.matmul(m.concat(), d.concat(), transpose_a=True)
+                    tf.matmul(steps.join(m), steps.join(d), transpose_a=True)
                     for m, d in zip(inner, d_projected)
                 ],
             )
@@ -249,15 +184,11 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
     return outputs, (steps.unpack_state(hidden), tf.cast(steps.unpack_state(cell), dtype))
 
 
-def _renew(state, new, rows):
-    """The state with its first rows replaced."""
-    renewed = tf.concat([new, state[rows:]], axis=0)
-    renewed.set_shape(state.shape)
-    return renewed
-
-
 def _clip(x, bound):
-    return x if bound is None else tf.clip_by_value(x, -bound, bound)
+    if bound is None:
+        return x
+    bound = tf.cast(bound, x.dtype)
+    return tf.raw_ops.ClipByValue(t=x, clip_value_min=-bound, clip_value_max=bound)
 
 
 def _clip_gradient(gradient, x, bound):

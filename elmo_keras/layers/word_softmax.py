@@ -77,16 +77,20 @@ class WordSoftmax(keras.layers.Layer):
         References:
             - [Jean et al., 2015](https://arxiv.org/abs/1412.2007)
         """
-        kernel, bias = ops.convert_to_tensor(self.kernel), self._bias()
-        rows = ops.take(kernel, targets, axis=0)  # (rows, dim)
-        true = ops.sum(self._cast(inputs) * self._cast(rows), axis=-1)
-        true = true + ops.take(bias, targets, axis=0) - log_expected
-        logits = self._cast(ops.matmul(inputs, ops.transpose(ops.take(kernel, negatives, axis=0))))
-        logits = logits + (ops.take(bias, negatives, axis=0) - negatives_log_expected)
-        is_target = ops.equal(targets[:, None], negatives[None, :])  # (rows, sample)
-        logits = ops.where(is_target, -1e30, logits)
-        every = ops.concatenate([true[:, None], logits], axis=-1)
-        return ops.logsumexp(every, axis=-1) - true
+        inputs = ops.cast(inputs, self.compute_dtype)
+        targets, negatives, log_expected, negatives_log_expected = map(
+            ops.convert_to_tensor, (targets, negatives, log_expected, negatives_log_expected)
+        )
+        true = self._true_logits(inputs, targets) - log_expected
+        rest = log_sum_exp(
+            inputs,
+            ops.take(self._kernel(), negatives, axis=0),
+            ops.take(self._bias(), negatives, axis=0) - negatives_log_expected,
+        )
+        ones = ops.ones_like(negatives)
+        is_sampled = ops.take(ops.scatter(negatives[:, None], ones, (self.num_words,)), targets)
+        # A target that is in the sample is in the sum already.
+        return ops.where(is_sampled > 0, rest, ops.logaddexp(rest, true)) - true
 
     def full_loss(self, inputs, targets):
         """The negative log-probability of each target among all words.
@@ -98,13 +102,21 @@ class WordSoftmax(keras.layers.Layer):
         Returns:
             `(rows,)` float.
         """
-        logits = self.logits(inputs)  # (rows, num_words)
-        true = ops.take_along_axis(logits, targets[:, None], axis=-1)[:, 0]
-        return ops.logsumexp(logits, axis=-1) - true
+        inputs = ops.cast(inputs, self.compute_dtype)
+        rest = log_sum_exp(inputs, self._kernel(), self._bias())
+        return rest - self._true_logits(inputs, targets)
+
+    def _true_logits(self, inputs, targets):
+        rows = ops.take(self._kernel(), targets, axis=0)  # (rows, dim)
+        products = ops.sum(self._cast(inputs) * self._cast(rows), axis=-1)
+        return products + ops.take(self._bias(), targets, axis=0)
 
     def _cast(self, x):
         is_double = keras.backend.standardize_dtype(x.dtype) == "float64"
         return x if is_double else ops.cast(x, "float32")
+
+    def _kernel(self):
+        return ops.cast(self.kernel, self.compute_dtype)
 
     def _bias(self):
         return self._cast(self.bias)
@@ -120,3 +132,35 @@ class WordSoftmax(keras.layers.Layer):
         config = super().get_config()
         config.update({"num_words": self.num_words})
         return config
+
+
+@ops.custom_gradient
+def log_sum_exp(x, kernel, bias):
+    """`(rows,)`, the logarithm of the sum over all words of `exp(kernel[word] . x + bias[word])`.
+
+    The gradient is written by hand: it scales the small factors of its products by what each row
+    counts, and leaves the `(rows, words)` exponentials as they are.
+
+    Args:
+        x: `(rows, dim)` float.
+        kernel: `(words, dim)` float, of the type of `x`.
+        bias: `(words,)` float, float32 at least.
+    """
+    logits = ops.cast(ops.matmul(x, ops.transpose(kernel)), bias.dtype) + bias
+    highest = ops.max(logits, axis=-1, keepdims=True)
+    exponentials = ops.exp(logits - highest)  # (rows, words)
+    total = ops.sum(exponentials, axis=-1, keepdims=True)
+    exponentials = ops.cast(exponentials, x.dtype)
+
+    def gradient(*inputs, upstream=None):
+        # TensorFlow and JAX give what arrives as the one argument, PyTorch by name.
+        arriving = inputs[0] if upstream is None else upstream
+        weights = ops.cast(arriving[:, None] / total, x.dtype)  # (rows, 1)
+        transposed = ops.transpose(exponentials)
+        return (
+            ops.matmul(exponentials, kernel) * weights,
+            ops.matmul(transposed, x * weights),
+            ops.cast(ops.matmul(transposed, weights)[:, 0], bias.dtype),
+        )
+
+    return ops.squeeze(highest + ops.log(total), axis=-1), gradient

@@ -73,6 +73,8 @@ def by_cells(monkeypatch, function):
     "mask, options",
     [
         *[(mask, {}) for mask in MASKS],
+        ("none", {"num_layers": 1, "cell_clip": None, "projection_clip": None}),
+        ("none", {"projection_dim": None, "units": DIM, "forget_bias": 0.0}),
         ("padded", {"num_layers": 1}),
         ("padded", {"num_layers": 3, "residual": False}),
         ("holes", {"cell_clip": None, "projection_clip": None}),
@@ -100,12 +102,18 @@ def test_the_clips_act_in_these_tests():
 
 
 @pytest.mark.skipif(not IS_TENSORFLOW, reason="a graph of TensorFlow's")
+@pytest.mark.parametrize("mask", ["padded", "none", "none, long"])
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_in_a_graph(jit_compile):
+def test_in_a_graph(jit_compile, mask, monkeypatch):
     """Also under XLA, which has no scan of ours, with lengths that the graph does not know."""
     import tensorflow as tf
 
-    stack, given, call = case(MASKS["padded"])
+    from elmo_keras.kernels import tensorflow
+
+    if mask == "none, long":
+        monkeypatch.setattr(tensorflow, "_MAX_UNROLLED", 3)
+    mask = MASKS[mask.partition(",")[0]]
+    stack, given, call = case(mask)
     variables = [*given, *stack.trainable_variables]
 
     @tf.function(jit_compile=jit_compile)
@@ -115,7 +123,7 @@ def test_in_a_graph(jit_compile):
             loss = loss_of(lambda: [*outputs, *final])()
         return [*outputs, *final], tape.gradient(loss, stack.trainable_variables)
 
-    outputs, found = run(given[0].value, MASKS["padded"], *(v.value for v in given[1:]))
+    outputs, found = run(given[0].value, mask, *(v.value for v in given[1:]))
     for y, expected in zip(outputs, call(), strict=True):
         np.testing.assert_allclose(to_numpy(y), to_numpy(expected), atol=1e-5)
     for ours, expected in zip(found, gradients(loss_of(call), variables)[3:], strict=True):

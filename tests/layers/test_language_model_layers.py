@@ -7,6 +7,7 @@ import pytest
 from elmo_keras import layers
 from tests import toys
 from tests.check_layer import check_layer
+from tests.gradients import gradients
 
 
 def rng():
@@ -31,7 +32,7 @@ def softmax_of(num_words=50, dim=5, seed=0):
 
 def log_softmax(x, layer):
     """By hand, in float64."""
-    kernel, bias = (weight.astype("float64") for weight in layer.get_weights())
+    kernel, bias = (toys.to_numpy(weight).astype("float64") for weight in layer.weights)
     logits = x.astype("float64") @ kernel.T + bias
     return logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True))
 
@@ -57,8 +58,8 @@ def test_sampled_loss():
     found = layer.sampled_loss(
         x, targets, log_expected[targets], negatives, log_expected[negatives]
     )
-    kernel, bias = layer.get_weights()
-    for row, target, loss in zip(x, targets, toys.to_numpy(found)):
+    kernel, bias = map(toys.to_numpy, layer.weights)
+    for row, target, loss in zip(x, targets, toys.to_numpy(found), strict=True):
         words = [target, *(word for word in negatives if word != target)]
         logits = [kernel[word] @ row + bias[word] - log_expected[word] for word in words]
         assert loss == pytest.approx(np.log(np.sum(np.exp(logits))) - logits[0], abs=1e-5)
@@ -70,7 +71,46 @@ def test_the_sample_of_all_words_is_the_full_softmax():
     targets, every = np.array([1, 0, 5], "int32"), np.arange(6, dtype="int32")
     zeros = np.zeros(6, "float32")
     found = layer.sampled_loss(x, targets, zeros[:3], every, zeros)
-    np.testing.assert_allclose(found, layer.full_loss(x, targets), rtol=1e-5)
+    found, full = toys.to_numpy(found), toys.to_numpy(layer.full_loss(x, targets))
+    np.testing.assert_allclose(found, full, rtol=1e-5)
+
+
+def test_gradients_of_the_losses():
+    """Those written by hand, against those that the backend finds for the plain formula."""
+    layer = softmax_of(num_words=9)
+    x = keras.Variable(3 * rng().standard_normal((4, 5)).astype("float32"))
+    targets = np.array([3, 0, 8, 3], "int32")
+    weights = np.array([1.0, 2.0, -1.0, 0.5], "float32")
+    sample = np.array([3, 1, 7], "int32")
+    log_expected = np.log(rng().uniform(0.1, 1, 9)).astype("float32")
+
+    def plain(words, log_expected):
+        logits = layer.logits(keras.ops.convert_to_tensor(x)) - keras.ops.array(log_expected)
+        among = np.array([[word in (*words, target) for word in range(9)] for target in targets])
+        rest = keras.ops.logsumexp(keras.ops.where(among, logits, -1e30), axis=-1)
+        return (
+            rest
+            - keras.ops.take_along_axis(logits, keras.ops.array(targets[:, None]), axis=-1)[:, 0]
+        )
+
+    cases = [
+        (lambda: layer.full_loss(x, targets), lambda: plain(range(9), np.zeros(9, "float32"))),
+        (
+            lambda: layer.sampled_loss(
+                x, targets, log_expected[targets], sample, log_expected[sample]
+            ),
+            lambda: plain(sample, log_expected),
+        ),
+    ]
+
+    def gradients_of(losses):
+        loss = lambda: keras.ops.sum(losses() * keras.ops.array(weights))  # noqa: E731
+        return gradients(loss, [x, *layer.weights])
+
+    for found, expected in cases:
+        found, expected = gradients_of(found), gradients_of(expected)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 @pytest.mark.skipif(not toys.IS_TENSORFLOW, reason="The oracle is TensorFlow's own function.")
@@ -149,10 +189,11 @@ def test_two_streams_of_one_sequence_are_its_call(adapted, monkeypatch):
         monkeypatch.setattr(type(stack), "_is_adapted", lambda self: True)
     y, read_final = stack.read(np.stack([x, x[:, ::-1]]), state)
     forward, backward = np.split(toys.to_numpy(tops[-1]), 2, axis=-1)
+    y = toys.to_numpy(y)
     np.testing.assert_allclose(y[0], forward, atol=1e-5)
     np.testing.assert_allclose(y[1], backward[:, ::-1], atol=1e-5)
     for one, other in zip(final, read_final):
-        np.testing.assert_allclose(one, other, atol=1e-5)
+        np.testing.assert_allclose(toys.to_numpy(one), toys.to_numpy(other), atol=1e-5)
 
 
 @pytest.mark.parametrize("adapted", [False, True], ids=["kernel", "cells"])
@@ -167,4 +208,4 @@ def test_dropout_of_streams(adapted, monkeypatch):
         monkeypatch.setattr(type(stack), "_is_adapted", lambda self: True)
     y, _ = stack.read(x, zeros, keep)
     plain, _ = stack.read(x * keep[:, 0], zeros)
-    np.testing.assert_allclose(y, toys.to_numpy(plain) * keep[:, 1], atol=1e-6)
+    np.testing.assert_allclose(toys.to_numpy(y), toys.to_numpy(plain) * keep[:, 1], atol=1e-6)
