@@ -157,7 +157,8 @@ class BiLSTMStack(Composite):
         Returns:
             `(output, final_states)`: `(2, batch, time, output_dim)`, and as the call returns them.
         """
-        sequences = ops.convert_to_tensor(sequences)
+        # Not `sequences[i]`, whose gradient is padded with zeros and summed up.
+        sequences = ops.unstack(ops.convert_to_tensor(sequences), 2)
         keep = None if keep is None else ops.convert_to_tensor(keep)
         outputs, final_states = [], []
         for i, layers in enumerate((self.forward_layers, self.backward_layers)):

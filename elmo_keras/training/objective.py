@@ -48,7 +48,8 @@ def window_loss(model: BidirectionalLanguageModel, rows: int, dropout: float = 0
         begin = [ops.where(carry, state, ops.zeros_like(state)) for state in states]
         y, new_states = bilstm.read(x, begin, keep)
         # Each direction by itself: on two cores they are computed side by side.
-        sums = ops.stack([ops.sum(losses(y[i], batch, i)) for i in range(2)])
+        sums = [ops.sum(losses(part, batch, i)) for i, part in enumerate(ops.unstack(y, 2))]
+        sums = ops.stack(sums)
         # Between the steps they are of one type, whatever the LSTMs compute in.
         new_states = [ops.cast(new, old.dtype) for new, old in zip(new_states, states)]
         return ops.sum(sums) / (2 * rows), sums, new_states
