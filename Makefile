@@ -28,7 +28,7 @@ STRANGERS_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_st
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: bench demo test test-slow test-pretraining test-backends test-manylangs test-strangers test-jax test-torch \
+.PHONY: bench demo test test-slow test-pretraining test-long test-backends test-manylangs test-strangers test-jax test-torch \
 	test-jax-alone lint format notebooks dist clean
 
 demo: $(VENV)/.package
@@ -47,6 +47,10 @@ bench: $(VENV)/.package
 # Kills, two worker processes, and what else of pretraining takes long.
 test-pretraining: $(VENV)/.dev
 	$(PYTEST) --run-slow tests/training tests/models/test_bidirectional_language_model.py
+
+# What else `make test` leaves out for its length: searches of keras-tuner, models trained on a cache.
+test-long: $(VENV)/.dev
+	$(PYTEST) --run-slow tests/test_tuning.py tests/layers/test_embed.py tests/checkpoints/test_words.py
 
 test-backends: test-jax test-torch
 

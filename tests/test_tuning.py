@@ -77,6 +77,7 @@ def values(**given):
 # === Search ===
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, options",
     [
@@ -111,6 +112,7 @@ class Steps(keras.callbacks.Callback):
         self.steps.append(int(self.model.optimizer.iterations))
 
 
+@pytest.mark.slow
 def test_hyperband_goes_on_where_a_trial_stopped(classifier, tmp_path):
     # Two trials of one epoch, the better one goes on to a second; then two of two epochs.
     tuner = keras_tuner.Hyperband(
@@ -125,6 +127,7 @@ def test_hyperband_goes_on_where_a_trial_stopped(classifier, tmp_path):
     assert len(tuner.get_best_models(1)[0].classify(TEXTS)) == len(TEXTS)
 
 
+@pytest.mark.slow
 def test_tagger(elmo, tmp_path):
     hypermodel = run_eagerly(ElmoTaggerHyperModel(elmo, labels=["DET", "NOUN", "VERB"]))
     tuner = keras_tuner.RandomSearch(
@@ -171,6 +174,7 @@ def paths(variables):
 # === Source ===
 
 
+@pytest.mark.slow
 def test_source_is_read_once(elmo, tmp_path, monkeypatch):
     elmo_keras.checkpoints.save_hdf5(elmo, tmp_path / "source")
     calls, sources = [], []
@@ -374,6 +378,7 @@ class Failing(keras.callbacks.Callback):
         kernel.assign(np.full(kernel.shape, np.nan))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "failure, reason",
     [

@@ -156,6 +156,7 @@ def test_token_vectors_stand_in_for_characters(tmp_path):
 
 
 @needs_strings
+@pytest.mark.slow
 def test_a_model_of_it(tmp_path):
     write(tmp_path / "elmo")
     tagger = elmo_keras.ElmoTagger.from_preset(tmp_path / "elmo", labels=["A", "B"])

@@ -196,6 +196,7 @@ def test_two_words_of_one_hash(monkeypatch):
     np.testing.assert_allclose(to_numpy(elmo(ids)), true, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_TENSORFLOW, reason="a model that starts at strings")
 def test_a_cache_and_training(tmp_path):
     elmo = toys.elmo()
