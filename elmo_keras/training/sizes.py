@@ -71,8 +71,8 @@ def training_memory(
     """About how many bytes training takes, in float32 with Adam.
 
     What is kept of weights and of words was counted, and fitted to the resident memory of five runs
-    on TensorFlow (mini and small, 30,000 and 100,000 words, batches of 16 to 256), which it meets
-    within a tenth.
+    on TensorFlow (mini and small, 30,000 and 100,000 words, batches of 16 to 256), which it met
+    within a tenth. The softmax has come to take less since: it is rather too much than too little.
     """
     tokens = 2 * batch_size * window  # of both directions
     filters = sum(number for _, number in size.filters)
