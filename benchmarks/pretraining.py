@@ -162,8 +162,9 @@ def main():
                     source = place if name == names[0] else place / "preset"
                     found[name] = perplexities(source, vocabulary, arguments.validation)
                     print("  perplexities", [f"{value:,.1f}" for value in found[name]], flush=True)
-    table = _table(names, speeds, memory, found, arguments)
-    (HERE / "PRETRAINING.md").write_text(table, encoding="utf-8")
+            # After each round: a run that is cut off leaves the rounds before.
+            table = _table(names, speeds, memory, found, arguments)
+            (HERE / "PRETRAINING.md").write_text(table, encoding="utf-8")
     print(table)
 
 
@@ -187,7 +188,7 @@ def _table(names, speeds, memory, found, arguments):
         "`python benchmarks/pretraining.py CORPUS VALIDATION TRAINER`, "
         f"{date}: {arguments.tokens:,}",
         "tokens of the English Wikipedia of 2015, 2 cores, medians of "
-        f"{arguments.rounds} rounds in turn. LSTMs of",
+        f"{len(speeds[names[0]])} rounds in turn. LSTMs of",
         "512 units projected to 128, 30,003 words, 2,048 negatives, batches of 64 streams, windows",
         "of 20; both programs by bilm-tf's recipe, but for the last line.",
         "",
@@ -211,6 +212,10 @@ def _table(names, speeds, memory, found, arguments):
             f"{memory[name]:,.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += ["", "Tokens per second of each round:", ""]
+    for name in names:
+        lines.append(f"- {name}: {', '.join(f'{speed:,.0f}' for speed in speeds[name])}")
+    lines += ["", "Perplexities are those of the first round, one run each."]
     return "\n".join(lines) + "\n"
 
 

@@ -265,7 +265,10 @@ def evaluate_cli(
     with plain_errors():
         loaded = BidirectionalLanguageModel.from_preset(model, vocabulary)
         corpus = training.Corpus(text, tokenizer or loaded.tokenizer, split_sentences)
-        result = loaded.perplexity(list(corpus))
+        sentences = list(corpus)
+        if not sentences:
+            raise corpus.without_tokens()
+        result = loaded.perplexity(sentences)
     console.print(
         f"perplexity {result.mean:,.3f}: {result.forward:,.3f} forward, {result.backward:,.3f} "
         f"backward; {result.words:,} words each"

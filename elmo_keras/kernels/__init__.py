@@ -6,6 +6,8 @@
 - `in_distribution_strategy()`: whether the code runs under a `tf.distribute` strategy.
 - `adopt(array)`: a tensor of a numpy array's values that takes over its memory where it can.
 - `has_dynamic_shapes(x)`: whether shapes may depend on the values of `x` here.
+- `take_rows(variable, rows)`: some rows of a Keras variable, without looking at the others where
+  the backend can.
 - `inference(layer, *inputs)`: a built layer as a function, as fast as the backend can. Each input
   is `(shape, dtype)` of a tensor `(batch, *shape)`; of several, the function takes a list.
 - `distinct(rows)`: the distinct rows of a matrix of ints, and for each row its place among them; or
@@ -25,6 +27,7 @@
   states; the function updates the Keras variables `weights` with a Keras optimizer, after the
   gradients' norm over all of them (on TensorFlow: over all replicas of the strategy, too) was
   brought down to `max_norm`, and returns the sums, the norm before, and the new states.
+- `Adagrad`: Keras' Adagrad, which on TensorFlow updates but the rows that a step has taken.
 """
 
 import importlib
@@ -37,8 +40,10 @@ require = _backend.require
 in_distribution_strategy = _backend.in_distribution_strategy
 adopt = _backend.adopt
 has_dynamic_shapes = _backend.has_dynamic_shapes
+take_rows = _backend.take_rows
 inference = _backend.inference
 distinct = _backend.distinct
 steps = _backend.steps
 projected_lstm = _backend.projected_lstm
 training_step = _backend.training_step
+Adagrad = _backend.Adagrad

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import keras
 
+Adagrad = keras.optimizers.Adagrad
+
 
 def require(condition, message):
     """Raises `ValueError(message)` on concrete values; traced values cannot be looked at."""
@@ -26,6 +28,11 @@ def adopt(array):
 def has_dynamic_shapes(x):
     """Always False: under jit, shapes are fixed."""
     return False
+
+
+def take_rows(variable, rows):
+    """See `elmo_keras.kernels`."""
+    return keras.ops.take(variable, rows, axis=0)
 
 
 def inference(layer, *inputs):

@@ -3,6 +3,9 @@
 import tensorflow as tf
 
 from elmo_keras.kernels.tensorflow_steps import FullSteps, PackedSteps
+from elmo_keras.kernels.tensorflow_training import Adagrad, training_step
+
+__all__ = ["Adagrad", "training_step"]
 
 # Steps up to which a loop over full rows is written out.
 _MAX_UNROLLED = 32
@@ -40,6 +43,11 @@ def has_dynamic_shapes(x):
             return False
         graph = getattr(graph, "outer_graph", None)
     return True
+
+
+def take_rows(variable, rows):
+    """See `elmo_keras.kernels`."""
+    return tf.gather(variable.value, rows)
 
 
 def inference(layer, *inputs):
@@ -196,61 +204,3 @@ def _clip_gradient(gradient, x, bound):
     if bound is None:
         return gradient
     return tf.where(tf.abs(x) < tf.cast(bound, x.dtype), gradient, tf.zeros((), gradient.dtype))
-
-
-def training_step(loss, weights, optimizer, max_norm):
-    """See `elmo_keras.kernels`. Under a strategy, batch and states are values of each replica."""
-    strategy = tf.distribute.get_strategy()
-    replicas = strategy.num_replicas_in_sync
-    optimizer.build(weights)
-
-    def replica(batch, states):
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([weight.value for weight in weights])
-            value, sums, states = loss(batch, states)
-        gradients = tape.gradient(
-            value,
-            [weight.value for weight in weights],
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
-        )
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        if replicas > 1:
-            context = tf.distribute.get_replica_context()
-            gradients, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [gradients, sums])
-        norm = tf.linalg.global_norm(gradients)
-        scale = max_norm / tf.maximum(norm, max_norm)
-        # Keras sums over the replicas once more; a division by a power of two is exact.
-        optimizer.apply([gradient * (scale / replicas) for gradient in gradients], weights)
-        return sums, norm, states
-
-    if replicas > 1:
-        return tf.function(
-            lambda batch, states: strategy.run(replica, (batch, states)), autograph=False
-        )
-    return _traced_once(replica)
-
-
-def _traced_once(function):
-    """A function of a batch, whose arrays may differ in their first dimension, and of states."""
-    traced = []
-
-    def call(batch, states):
-        # A signature holds no None.
-        arrays = [x for x in tf.nest.flatten(batch) if x is not None]
-        states = list(states)
-        if not traced:
-            is_there = [x is not None for x in tf.nest.flatten(batch)]
-
-            def whole(arrays, states):
-                left = iter(arrays)
-                leaves = [next(left) if there else None for there in is_there]
-                return function(tf.nest.pack_sequence_as(batch, leaves), states)
-
-            signature = [
-                [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in arrays],
-                [tf.TensorSpec(x.shape, x.dtype) for x in states],
-            ]
-            traced.append(tf.function(whole, input_signature=signature, autograph=False))
-        return traced[0](arrays, states)
-
-    return call

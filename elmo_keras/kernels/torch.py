@@ -1,6 +1,9 @@
 """PyTorch's side of the kernels."""
 
+import keras
 import torch
+
+Adagrad = keras.optimizers.Adagrad
 
 
 def require(condition, message):
@@ -24,6 +27,11 @@ def adopt(array):
 def has_dynamic_shapes(x):
     """Whether shapes may depend on the values of `x`: while nothing is compiled."""
     return not torch.compiler.is_compiling() and not x.is_meta
+
+
+def take_rows(variable, rows):
+    """See `elmo_keras.kernels`."""
+    return keras.ops.take(variable, rows, axis=0)
 
 
 def inference(layer, *inputs):

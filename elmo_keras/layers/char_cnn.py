@@ -151,18 +151,25 @@ class CharCNN(TokenEncoder):
         # TensorFlow's convolution wants at least one row: an empty batch gets it here.
         rows = ops.pad(rows, [[0, 1], [0, 0]])
         rows, places = kernels.distinct(rows)
-        x = self._encode(rows)  # (tokens, output_dim)
+        x = self.encode(rows)  # (tokens, output_dim)
         if places is not None:
             x = ops.take(x, places, axis=0)  # (batch * time + 1, output_dim)
         return ops.reshape(x[:-1], (batch, time, self.output_dim))
 
-    def _encode(self, characters):
+    def encode(self, characters):
+        """The vectors of tokens that are different already; nothing is checked.
+
+        Args:
+            characters: `(tokens, max_characters)` int, at least one token.
+
+        Returns:
+            `(tokens, output_dim)` float.
+        """
         characters = self._without_filler(characters)
         characters = self.char_embedding(characters)  # (tokens, max_characters, char)
         x = ops.concatenate(
             [
-                # The largest value over all positions, fillers included.
-                self.activation(ops.max(convolution(characters), axis=1))
+                self.activation(_largest(convolution, characters))
                 for convolution in self.convolutions
             ],
             axis=-1,
@@ -197,6 +204,18 @@ class CharCNN(TokenEncoder):
             }
         )
         return config
+
+
+def _largest(convolution, characters):
+    """The largest value of each filter over all positions, fillers included.
+
+    The bias, the same for all of them, is added behind: to `(tokens, filters)` values in place of
+    `(tokens, positions, filters)`. Rounding keeps their order, so that the result is the same.
+    """
+    kernel, bias = (
+        ops.cast(weight, characters.dtype) for weight in (convolution.kernel, convolution.bias)
+    )
+    return ops.max(convolution.convolution_op(characters, kernel), axis=1) + bias
 
 
 def _activation(identifier):

@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from elmo_keras import kernels
+
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class WordSoftmax(keras.layers.Layer):
@@ -84,8 +86,8 @@ class WordSoftmax(keras.layers.Layer):
         true = self._true_logits(inputs, targets) - log_expected
         rest = log_sum_exp(
             inputs,
-            ops.take(self._kernel(), negatives, axis=0),
-            ops.take(self._bias(), negatives, axis=0) - negatives_log_expected,
+            ops.cast(kernels.take_rows(self.kernel, negatives), self.compute_dtype),
+            self._cast(kernels.take_rows(self.bias, negatives)) - negatives_log_expected,
         )
         ones = ops.ones_like(negatives)
         is_sampled = ops.take(ops.scatter(negatives[:, None], ones, (self.num_words,)), targets)
@@ -107,9 +109,10 @@ class WordSoftmax(keras.layers.Layer):
         return rest - self._true_logits(inputs, targets)
 
     def _true_logits(self, inputs, targets):
-        rows = ops.take(self._kernel(), targets, axis=0)  # (rows, dim)
+        rows = kernels.take_rows(self.kernel, targets)  # (rows, dim)
+        rows = ops.cast(rows, self.compute_dtype)
         products = ops.sum(self._cast(inputs) * self._cast(rows), axis=-1)
-        return products + ops.take(self._bias(), targets, axis=0)
+        return products + self._cast(kernels.take_rows(self.bias, targets))
 
     def _cast(self, x):
         is_double = keras.backend.standardize_dtype(x.dtype) == "float64"

@@ -75,6 +75,14 @@ class Corpus:
         self.split_sentences = split_sentences
         self.undecodable = 0
 
+    def without_tokens(self) -> ValueError:
+        """The error to be raised where a whole pass gave nothing."""
+        some = ", ".join(map(str, self.files[:3]))
+        return ValueError(
+            "The corpus must hold sentences. Received: no token in "
+            f"{some}{' ...' if len(self.files) > 3 else ''}. Check the files and the tokenizer."
+        )
+
     def __iter__(self) -> Iterator[list[str]]:
         for file in range(len(self.files)):
             for block in self.blocks(file):

@@ -5,6 +5,8 @@ import math
 
 import keras
 
+from elmo_keras import kernels
+
 OPTIMIZERS = ("adam", "adagrad")
 
 
@@ -90,5 +92,5 @@ class PretrainingOptions:
     def make_optimizer(self) -> keras.optimizers.Optimizer:
         """The Keras optimizer; its learning rate is to be set at each step."""
         if self.optimizer == "adagrad":
-            return keras.optimizers.Adagrad(initial_accumulator_value=1.0)
+            return kernels.Adagrad(initial_accumulator_value=1.0)
         return keras.optimizers.Adam()

@@ -76,10 +76,7 @@ def build_vocabulary(
         if len(counts) > MAX_COUNTED:
             counts = _without_rarest(counts)
     if not counts:
-        raise ValueError(
-            "The corpus must hold words. Received: no token in "
-            f"{', '.join(map(str, corpus.files[:3]))}. Check the files and the tokenizer."
-        )
+        raise corpus.without_tokens()
     for word in SPECIALS:
         total -= counts.pop(word, 0)
     chosen = [(word, n) for word, n in counts.most_common(size - len(SPECIALS)) if n >= min_count]

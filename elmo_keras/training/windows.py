@@ -211,7 +211,8 @@ class Windows:
             return None
         layers, dim = self.keep_shape
         shape = (2, layers + 1, self.rows, self.steps, dim)
-        draws = np.frombuffer(random.bytes(2 * math.prod(shape)), "uint16")
+        number = math.prod(shape)
+        draws = random.integers(0, 2**64, -(-number // 4), dtype="uint64").view("uint16")[:number]
         return (draws >= round(self.dropout / _RESOLUTION)).reshape(shape)
 
     def _read(self):
@@ -231,10 +232,7 @@ class Windows:
                     place |= {"line": block.next_line or 0, "sentence": 0}
                 place |= {"file": position + 1, "line": 0}
             if is_whole and is_empty:
-                raise ValueError(
-                    "The corpus must hold sentences. Received: no token in "
-                    f"{', '.join(map(str, files[:3]))}{' ...' if len(files) > 3 else ''}."
-                )
+                raise self.corpus.without_tokens()
             place |= _BEGINNING | {"pass": place["pass"] + 1}
 
     def _order(self, number, *what):

@@ -25,6 +25,14 @@ def test_char_cnn(tmp_path):
     check_layer(lambda **k: toys.char_cnn(**k), toys.ids(), tmp_path, weights=11, quantized=True)
 
 
+def test_char_cnn_of_distinct_tokens():
+    cnn, ids = toys.char_cnn(), toys.ids()
+    vectors = toys.to_numpy(cnn(ids))
+    rows, places = np.unique(ids.reshape(-1, ids.shape[-1]), axis=0, return_inverse=True)
+    found = toys.to_numpy(cnn.encode(keras.ops.convert_to_tensor(rows)))[places.ravel()]
+    np.testing.assert_allclose(found.reshape(vectors.shape), vectors, atol=1e-6)
+
+
 def test_char_cnn_without_projection(tmp_path):
     make = lambda **k: toys.char_cnn(projection_dim=None, num_highways=0, **k)  # noqa: E731
     check_layer(make, toys.ids(), tmp_path, weights=5)

@@ -69,6 +69,12 @@ def test_pretrain(text, pretrained):
     assert f"perplexity {expected.mean:,.3f}: {expected.forward:,.3f} forward" in output
 
 
+def test_evaluate_of_an_empty_text(pretrained, tmp_path):
+    (tmp_path / "empty").write_text("\n \n")
+    error = call("evaluate", pretrained[0] / "preset", tmp_path / "empty", code=1)
+    assert f"no token in {tmp_path}/empty" in error
+
+
 def test_epochs(text, tmp_path):
     """Half a pass is half of the words and sentence ends."""
     folder = tmp_path / "run"
