@@ -30,7 +30,8 @@ def training_step(loss, weights, optimizer, max_norm):
     """See `elmo_keras.kernels`. Under a strategy, batch and states are values of each replica."""
     strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
-    keeps_rows = isinstance(optimizer, Adagrad) and replicas == 1
+    is_distributed = tf.distribute.has_strategy()
+    keeps_rows = isinstance(optimizer, Adagrad) and not is_distributed
     optimizer.build(weights)
 
     def replica(batch, states):
@@ -44,7 +45,7 @@ def training_step(loss, weights, optimizer, max_norm):
         )
         if not keeps_rows:
             gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        if replicas > 1:
+        if is_distributed:
             context = tf.distribute.get_replica_context()
             gradients, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [gradients, sums])
         gradients = [_each_row_once(gradient) for gradient in gradients]
@@ -54,7 +55,7 @@ def training_step(loss, weights, optimizer, max_norm):
         optimizer.apply([tf.math.scalar_mul(scale, gradient) for gradient in gradients], weights)
         return sums, norm, states
 
-    if replicas > 1:
+    if is_distributed:
         return tf.function(
             lambda batch, states: strategy.run(replica, (batch, states)), autograph=False
         )

@@ -9,6 +9,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from elmo_keras import training
 from elmo_keras.training import checkpoint as checkpoints
@@ -18,6 +19,7 @@ from tests.training import small_run
 from tests.training.test_pretraining import kill_after, log_of
 
 STEPS = 12
+ADAGRAD = {"optimizer": "adagrad", "learning_rate": 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,13 @@ def check_same(folder, alone):
     np.testing.assert_allclose(log_of(folder), log_of(alone), rtol=1e-4)
 
 
+def test_one_replica(alone, tmp_path):
+    """As on a machine with one GPU."""
+    scope = tf.distribute.MirroredStrategy(["CPU:0"]).scope()
+    small_run.run(tmp_path, STEPS, scope=scope)
+    check_same(tmp_path, alone)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_mirrored(alone, tmp_path):
@@ -56,11 +65,16 @@ def test_mirrored(alone, tmp_path):
         "full = {'num_negatives': 1000, 'dropout': 0.0}\n"
         "folder = pathlib.Path(given['folder'], 'full')\n"
         "small_run.run(folder, 2, None, strategy.scope(), **full)\n"
+        "folder = pathlib.Path(given['folder'], 'adagrad')\n"
+        "small_run.run(folder, 4, None, strategy.scope(), **given['adagrad'])\n"
         "result = strategy.num_replicas_in_sync",
-        {"folder": str(tmp_path), "steps": STEPS},
+        {"folder": str(tmp_path), "steps": STEPS, "adagrad": ADAGRAD},
         tmp_path,
     )
     check_same(tmp_path, alone)
+    # One device updates only the rows that it has read.
+    small_run.run(tmp_path / "rows", 4, **ADAGRAD)
+    np.testing.assert_allclose(log_of(tmp_path / "adagrad"), log_of(tmp_path / "rows"), rtol=1e-4)
     small_run.run(tmp_path / "alone", 2, num_negatives=1000, dropout=0.0)
     np.testing.assert_allclose(log_of(tmp_path / "full"), log_of(tmp_path / "alone"), rtol=1e-4)
     logged = (tmp_path / "run" / training.progress.LOG).read_text()
