@@ -3,9 +3,8 @@
 import tensorflow as tf
 
 from elmo_keras.kernels.tensorflow_steps import FullSteps, PackedSteps
-from elmo_keras.kernels.tensorflow_training import Adagrad, training_step
-
-__all__ = ["Adagrad", "training_step"]
+from elmo_keras.kernels.tensorflow_training import Adagrad as Adagrad
+from elmo_keras.kernels.tensorflow_training import training_step as training_step
 
 # Steps up to which a loop over full rows is written out.
 _MAX_UNROLLED = 32
