@@ -27,7 +27,8 @@
   states; the function updates the Keras variables `weights` with a Keras optimizer, after the
   gradients' norm over all of them (on TensorFlow: over all replicas of the strategy, too) was
   brought down to `max_norm`, and returns the sums, the norm before, and the new states.
-- `Adagrad`: Keras' Adagrad, which on TensorFlow updates but the rows that a step has taken.
+- `Adagrad`, `Adam`: Keras' own, on TensorFlow in one pass over a weight; `Adagrad` there updates
+  but the rows that a step has taken.
 """
 
 import importlib
@@ -47,3 +48,4 @@ steps = _backend.steps
 projected_lstm = _backend.projected_lstm
 training_step = _backend.training_step
 Adagrad = _backend.Adagrad
+Adam = _backend.Adam

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import keras
 
 Adagrad = keras.optimizers.Adagrad
+Adam = keras.optimizers.Adam
 
 
 def require(condition, message):

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from elmo_keras.kernels.tensorflow_steps import FullSteps, PackedSteps
 from elmo_keras.kernels.tensorflow_training import Adagrad as Adagrad
+from elmo_keras.kernels.tensorflow_training import Adam as Adam
 from elmo_keras.kernels.tensorflow_training import training_step as training_step
 
 # Steps up to which a loop over full rows is written out.

@@ -5,24 +5,51 @@ import tensorflow as tf
 
 
 class Adagrad(keras.optimizers.Adagrad):
-    """Keras' Adagrad, which of a gradient of some rows updates these rows alone.
+    """Keras' Adagrad, in one pass over a weight, and of a gradient of some rows over these alone.
 
-    The others it would leave as they are. Keras' own reads the whole weight, and the whole
-    accumulator, to find that out: of the softmax' 30,000 words a step has seen 3,000.
+    The others it would leave as they are: of the softmax' 30,000 words a step has seen 3,000.
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        if not isinstance(gradient, tf.IndexedSlices):
+        if tf.distribute.has_strategy():
             super().update_step(gradient, variable, learning_rate)
             return
         accumulator = self._accumulators[self._get_variable_index(variable)]
-        tf.raw_ops.ResourceSparseApplyAdagradV2(
+        arguments = {
+            "var": variable.handle,
+            "accum": accumulator.value.handle,
+            "lr": tf.cast(learning_rate, variable.dtype),
+            "epsilon": tf.cast(self.epsilon, variable.dtype),
+        }
+        if isinstance(gradient, tf.IndexedSlices):
+            tf.raw_ops.ResourceSparseApplyAdagradV2(
+                **arguments, grad=gradient.values, indices=gradient.indices
+            )
+        else:
+            tf.raw_ops.ResourceApplyAdagradV2(**arguments, grad=gradient)
+
+
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam, in one pass over a weight."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        if self.amsgrad or tf.distribute.has_strategy():
+            super().update_step(gradient, variable, learning_rate)
+            return
+        index = self._get_variable_index(variable)
+        dtype = variable.dtype
+        step = tf.cast(self.iterations.value + 1, dtype)
+        tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            accum=accumulator.value.handle,
-            lr=tf.cast(learning_rate, variable.dtype),
-            epsilon=tf.cast(self.epsilon, variable.dtype),
-            grad=gradient.values,
-            indices=gradient.indices,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.cast(self.beta_1, dtype) ** step,
+            beta2_power=tf.cast(self.beta_2, dtype) ** step,
+            lr=tf.cast(learning_rate, dtype),
+            beta1=tf.cast(self.beta_1, dtype),
+            beta2=tf.cast(self.beta_2, dtype),
+            epsilon=tf.cast(self.epsilon, dtype),
+            grad=tf.convert_to_tensor(gradient),
         )
 
 

@@ -4,6 +4,7 @@ import keras
 import torch
 
 Adagrad = keras.optimizers.Adagrad
+Adam = keras.optimizers.Adam
 
 
 def require(condition, message):

@@ -165,30 +165,41 @@ class CharCNN(TokenEncoder):
         Returns:
             `(tokens, output_dim)` float.
         """
-        characters = self._without_filler(characters)
-        characters = self.char_embedding(characters)  # (tokens, max_characters, char)
-        x = ops.concatenate(
-            [
-                self.activation(_largest(convolution, characters))
-                for convolution in self.convolutions
-            ],
-            axis=-1,
-        )  # (tokens, num_filters)
+        if kernels.has_dynamic_shapes(characters):
+            x = self._convolve_by_length(characters)
+        else:
+            x = self._convolve(characters)  # (tokens, num_filters)
         for highway in self.highways:
             x = highway(x)
         return self.projection(x) if self.projection else x
 
-    def _without_filler(self, characters):
-        """Cuts the columns at whose end every token repeats its last id, the filler.
+    def _convolve(self, characters):
+        """`(tokens, num_filters)`: of each filter the largest value over all positions."""
+        characters = self.char_embedding(characters)  # (tokens, characters, char_embedding_dim)
+        x = [self.activation(_largest(layer, characters)) for layer in self.convolutions]
+        return ops.concatenate(x, axis=-1)
 
-        All windows of a filter in there see the same, and those that are left see it too: the
-        largest value over all of them is what it was.
+    def _convolve_by_length(self, characters):
+        """The same, without most of the filler: short tokens and long ones by themselves.
+
+        From where every token repeats its last id, the filler, all windows of a filter see the
+        same. Of these one is kept, so that the largest value over all of them is what it was.
         """
-        if not kernels.has_dynamic_shapes(characters):
-            return characters
-        differs = ops.any(ops.not_equal(characters, characters[:, -1:]), axis=0)
-        end = ops.max(ops.where(differs, ops.arange(1, self.max_characters + 1), 0))
-        return characters[:, : end + max(width for width, _ in self.filters)]
+        differs = ops.not_equal(characters, characters[:, -1:])
+        ends = ops.max(ops.where(differs, ops.arange(1, self.max_characters + 1), 0), axis=1)
+        widest = max(width for width, _ in self.filters)
+        ends = ops.minimum(ends + widest, self.max_characters)
+        order = ops.argsort(ends)
+        ends = ops.take(ends, order)  # rising
+
+        # The parting that leaves the fewest positions. A single token is in both parts.
+        number = ops.size(ends)
+        shorter = ops.arange(1, number + 1)
+        shorter = ops.argmin(shorter * ends + (number - shorter) * ends[-1]) + 1
+        longer = ops.minimum(shorter, number - 1)
+        parts = [(order[:shorter], ends[shorter - 1]), (order[longer:], ends[-1])]
+        x = [self._convolve(ops.take(characters, rows, axis=0)[:, :end]) for rows, end in parts]
+        return ops.take(ops.concatenate(x, axis=0), ops.argsort(order), axis=0)
 
     def get_config(self):
         config = super().get_config()

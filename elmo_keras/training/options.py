@@ -93,4 +93,4 @@ class PretrainingOptions:
         """The Keras optimizer; its learning rate is to be set at each step."""
         if self.optimizer == "adagrad":
             return kernels.Adagrad(initial_accumulator_value=1.0)
-        return keras.optimizers.Adam()
+        return kernels.Adam()

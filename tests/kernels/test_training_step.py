@@ -68,7 +68,7 @@ def test_by_hand(name, max_norm):
         optimizer = kernels.Adagrad(RATE, initial_accumulator_value=BEGIN)
         slots = [np.full(value.shape, BEGIN) for value in values]
     else:
-        optimizer = keras.optimizers.Adam(RATE)
+        optimizer = kernels.Adam(RATE)
         slots = [np.zeros((2, *value.shape)) for value in values]
     step = kernels.training_step(loss(*variables), variables, optimizer, max_norm)
     states = [ops.convert_to_tensor(np.zeros(1, "float32"))]

@@ -205,12 +205,21 @@ def test_distinct_tokens_without_filler_have_the_same_vectors(monkeypatch, longe
         np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
+def positions(lengths):
+    """Of words parted in two by their lengths: the fewest positions that the CNN has to see."""
+    lengths = sorted(lengths)
+    return min(
+        number * lengths[number - 1] + (len(lengths) - number) * lengths[-1]
+        for number in range(1, len(lengths) + 1)
+    )
+
+
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="shapes are fixed")
-def test_each_token_is_computed_once_and_without_filler(monkeypatch):
+@pytest.mark.parametrize("longest", [50, 12, 7, 1])
+def test_each_token_is_computed_once_and_without_most_filler(monkeypatch, longest):
     cnn = layers.CharCNN([(1, 4), (3, 8)], 4, projection_dim=6)
-    ids = words(np.random.default_rng(0))
-    ids[0, 3] = ids[0, 2]
-    ids[2, 2] = ids[0, 0]
+    ids = words(np.random.default_rng(0)).reshape(12, 50)
+    ids = ids[[len(np.trim_zeros(row - 261)) <= longest or not row.any() for row in ids]][None]
     cnn(ids)
     seen = []
     call = type(cnn.char_embedding).call
@@ -220,5 +229,31 @@ def test_each_token_is_computed_once_and_without_filler(monkeypatch):
         lambda self, rows: seen.append(tuple(rows.shape)) or call(self, rows),
     )
     cnn(ids)
-    distinct = len(np.unique(ids.reshape(12, 50), axis=0))
-    assert seen == [(distinct, 12 + 3)]  # the longest word, and a window of filler behind it
+    distinct = np.unique(ids[0], axis=0)
+    # A word, and a window of filler behind it; a row is no longer than it is.
+    lengths = [min(50, len(np.trim_zeros(row - row[-1], "b")) + 3) for row in distinct]
+    assert sum(number for number, _ in seen) == len(distinct)
+    assert sum(number * length for number, length in seen) == positions(lengths)
+
+
+@pytest.mark.parametrize("lengths", [[5], [50], [5, 5, 5], [0], [1, 50]])
+def test_few_tokens_parted_by_length(lengths):
+    """Tokens of one length, and a single token, which is in both parts."""
+    cnn = layers.CharCNN([(1, 4), (3, 8)], 4, projection_dim=6)
+    ids = np.full((len(lengths), 50), 261, "int32")
+    for number, (row, length) in enumerate(zip(ids, lengths)):
+        row[:length] = number + 1 + np.arange(length)
+    found = to_numpy(cnn(ids[None]))[0]
+    table = to_numpy(cnn.char_embedding.embeddings)
+    parts = []
+    for convolution in cnn.convolutions:
+        kernel, bias = map(to_numpy, convolution.weights)
+        width = len(kernel)
+        windows = [table[ids[:, at : at + width]] for at in range(50 - width + 1)]
+        values = [np.einsum("twc,wcn->tn", window, kernel) + bias for window in windows]
+        parts.append(np.maximum(np.max(values, axis=0), 0))
+    x = keras.ops.convert_to_tensor(np.concatenate(parts, axis=-1))
+    true = to_numpy(cnn.projection(cnn.highways[0](x)))
+    np.testing.assert_allclose(found, true, atol=1e-5)
+    one = keras.ops.convert_to_tensor(ids[:1])
+    np.testing.assert_allclose(to_numpy(cnn.encode(one))[0], found[0], atol=1e-6)
