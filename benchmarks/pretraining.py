@@ -139,7 +139,8 @@ def main():
 
     names = ["bilm-tf's trainer", *OURS]
     speeds = {name: [] for name in names}
-    memory, found = {}, {}
+    found = {name: [] for name in names}
+    memory = {}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         for number in range(arguments.rounds):
@@ -158,10 +159,9 @@ def main():
                 speeds[name].append(speed)
                 memory.setdefault(name, peak)
                 print(f"{name}: {speed:,.0f} tokens/s, {time.time() - start:.0f} s", flush=True)
-                if number == 0:
-                    source = place if name == names[0] else place / "preset"
-                    found[name] = perplexities(source, vocabulary, arguments.validation)
-                    print("  perplexities", [f"{value:,.1f}" for value in found[name]], flush=True)
+                source = place if name == names[0] else place / "preset"
+                found[name].append(perplexities(source, vocabulary, arguments.validation))
+                print("  perplexities", [f"{value:,.1f}" for value in found[name][-1]], flush=True)
             # After each round: a run that is cut off leaves the rounds before.
             table = _table(names, speeds, memory, found, arguments)
             (HERE / "PRETRAINING.md").write_text(table, encoding="utf-8")
@@ -175,12 +175,11 @@ def _table(names, speeds, memory, found, arguments):
         "tokens/s",
         "ratio",
         "asked",
-        "forward perplexity, states go on",
-        "ratio",
+        "peak memory, MiB",
+        "perplexity, states go on: forward",
         "backward",
         "from zero states: forward",
         "backward",
-        "peak memory, MiB",
     ]
     lines = [
         "# Pretraining, side by side with bilm-tf's trainer",
@@ -199,23 +198,18 @@ def _table(names, speeds, memory, found, arguments):
     for name in names:
         speed = statistics.median(speeds[name])
         ratio = speed / statistics.median(speeds[first])
-        forward, backward, *fresh = found[name]
         cells = [
             name,
             f"{speed:,.0f}",
             f"{ratio:.2f}x",
             TARGETS.get(name, "-"),
-            f"{forward:,.0f}",
-            f"{forward / found[first][0]:.2f}x",
-            f"{backward:,.0f}",
-            *(f"{value:,.0f}" for value in fresh),
             f"{memory[name]:,.0f}",
+            *(", ".join(f"{value:,.0f}" for value in values) for values in zip(*found[name])),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Tokens per second of each round:", ""]
+    lines += ["", "Perplexities are those of each round. Tokens per second of each:", ""]
     for name in names:
         lines.append(f"- {name}: {', '.join(f'{speed:,.0f}' for speed in speeds[name])}")
-    lines += ["", "Perplexities are those of the first round, one run each."]
     return "\n".join(lines) + "\n"
 
 
