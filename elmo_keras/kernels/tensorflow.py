@@ -9,6 +9,8 @@ from elmo_keras.kernels.tensorflow_training import training_step as training_ste
 
 # Steps up to which a loop over full rows is written out.
 _MAX_UNROLLED = 32
+# Rows from which on a product costs its arithmetic, and no longer the reading of its weights.
+_MANY_ROWS = 32
 
 
 def require(condition, message):
@@ -83,13 +85,11 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
     units, dim = recurrent.shape[1] // 4, recurrent.shape[0]
 
     def forward(x, hidden, cell, kernel, bias, recurrent, *projection):
-        given = tf.matmul(x, kernel)  # (steps, 4 * units)
+        gates = _gates(steps, x, kernel, bias, recurrent, cell_dtype)
 
         def body(step, hidden, cell, outputs, saved):
             h, c = steps.running(hidden, step), steps.running(cell, step)
-            gates = tf.nn.bias_add(tf.matmul(h, recurrent), bias)
-            gates = tf.cast(steps.at(given, step), cell_dtype) + tf.cast(gates, cell_dtype)
-            i, f, g, o = tf.split(gates, 4, axis=-1)  # (rows, units)
+            i, f, g, o = gates(step, h)  # (rows, units)
             i, f, g, o = tf.sigmoid(i), tf.sigmoid(f + forget_bias), tf.tanh(g), tf.sigmoid(o)
             saved = steps.write(saved, step, (h, c, i, f, g, o))
             c = _clip(f * c + i * g, cell_clip)
@@ -115,7 +115,9 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
 
         def gradient(*gradients):
             d_outputs, d_hidden, d_cell = map(tf.convert_to_tensor, gradients)
-            recurrent_t = tf.transpose(recurrent)
+            # The gates stay apart: putting their gradients together in each step costs more than
+            # four products in place of one.
+            recurrent_t = [tf.transpose(part) for part in tf.split(recurrent, 4, axis=1)]
             projection_t = [tf.transpose(p) for p in projection]
 
             def tanh_grad(y, dy):
@@ -137,40 +139,40 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
                 d_h = tf.cast(d_h, cell_dtype)
                 d_c = steps.running(d_cell, step) + tanh_grad(tanh, d_h * o)
                 d_c = _clip_gradient(d_c, unclipped, cell_clip)
-                d_all = tf.concat(
-                    [
-                        sigmoid_grad(i, d_c * g),
-                        sigmoid_grad(f, d_c * c),
-                        tanh_grad(g, d_c * i),
-                        sigmoid_grad(o, d_h * tanh),
-                    ],
-                    axis=-1,
+                d_all = (
+                    sigmoid_grad(i, d_c * g),
+                    sigmoid_grad(f, d_c * c),
+                    tanh_grad(g, d_c * i),
+                    sigmoid_grad(o, d_h * tanh),
                 )
-                d_all = tf.cast(d_all, dtype)  # (rows, 4 * units)
-                d_gates = steps.write(d_gates, step, (d_all,))
-                d_h = tf.matmul(d_all, recurrent_t)  # (rows, dim)
+                d_all = [tf.cast(part, dtype) for part in d_all]  # (rows, units)
+                d_gates = steps.write(d_gates, step, d_all)
+                d_h = tf.add_n([tf.matmul(*pair) for pair in zip(d_all, recurrent_t)])
                 d_hidden = steps.renew(d_hidden, d_h, step)
                 d_cell = steps.renew(d_cell, d_c * f, step)
                 return d_hidden, d_cell, d_gates, d_projected, inner
 
-            d_hidden, d_cell, (d_gates,), d_projected, inner = steps.loop(
+            d_hidden, d_cell, d_gates, d_projected, inner = steps.loop(
                 not backward,
                 body,
                 d_hidden,
                 d_cell,
-                steps.arrays(4 * units, dtype=dtype),
+                steps.arrays(*[units] * 4, dtype=dtype),
                 steps.arrays(*[dim] * len(projection), dtype=dtype),
                 steps.arrays(*[units] * len(projection), dtype=dtype),
             )
-            d_gates = steps.join(d_gates)  # (steps, 4 * units)
+            d_gates = [steps.join(part) for part in d_gates]  # (steps, units)
             # One product is faster than two.
-            d_products = tf.matmul(tf.concat([x, before], axis=1), d_gates, transpose_a=True)
+            read = tf.concat([x, before], axis=1)
+            d_products = [tf.matmul(read, part, transpose_a=True) for part in d_gates]
+            d_products = tf.concat(d_products, axis=1)
+            kernels = tf.split(kernel, 4, axis=1)
             return (
-                tf.matmul(d_gates, kernel, transpose_b=True),
+                tf.add_n([tf.matmul(*pair, transpose_b=True) for pair in zip(d_gates, kernels)]),
                 d_hidden,
                 d_cell,
                 d_products[:-dim],
-                tf.raw_ops.BiasAddGrad(out_backprop=d_gates),
+                tf.concat([tf.raw_ops.BiasAddGrad(out_backprop=part) for part in d_gates], axis=0),
                 d_products[-dim:],
                 *[
                     tf.matmul(steps.join(m), steps.join(d), transpose_a=True)
@@ -190,6 +192,30 @@ def projected_lstm(steps, x, states, weights, *, backward, cell_clip, projection
         *projection,
     )
     return outputs, (steps.unpack_state(hidden), tf.cast(steps.unpack_state(cell), dtype))
+
+
+def _gates(steps, x, kernel, bias, recurrent, dtype):
+    """A function of a step and its hidden states: the four gates before their activations."""
+    if steps.has_rows(_MANY_ROWS):
+        # Each gate by itself, of input and state at once: nothing to add up, nothing to split.
+        kernels = tf.split(tf.concat([kernel, recurrent], axis=0), 4, axis=1)
+        biases = tf.split(bias, 4)
+
+        def gates(step, h):
+            read = tf.concat([steps.at(x, step), h], axis=1)
+            parts = [tf.nn.bias_add(tf.matmul(read, k), b) for k, b in zip(kernels, biases)]
+            return [tf.cast(part, dtype) for part in parts]
+
+        return gates
+
+    given = tf.matmul(x, kernel)  # (steps, 4 * units), the weights read but once
+
+    def gates(step, h):
+        own = tf.nn.bias_add(tf.matmul(h, recurrent), bias)
+        both = tf.cast(steps.at(given, step), dtype) + tf.cast(own, dtype)
+        return tf.split(both, 4, axis=-1)
+
+    return gates
 
 
 def _clip(x, bound):

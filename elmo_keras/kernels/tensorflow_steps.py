@@ -33,6 +33,10 @@ class FullSteps:
     def unpack_state(self, state):
         return state
 
+    def has_rows(self, number):
+        """Whether each step is known to have so many rows."""
+        return isinstance(self.batch, int) and self.batch >= number
+
     def loop(self, backward, body, *state):
         """Calls `body(step, *state)`, which returns the new state, for each step."""
         for step in reversed(range(self.number)) if backward else range(self.number):
@@ -124,8 +128,11 @@ class PackedSteps:
         """The inverse of `pack_state`."""
         return tf.gather(state, tf.argsort(self.order))
 
-    def loop(self, backward, body, *state):
+    def has_rows(self, number):
         """See `FullSteps`, as what comes below."""
+        return False
+
+    def loop(self, backward, body, *state):
 
         def turn(count, *state):
             return count + 1, *body(self.number - 1 - count if backward else count, *state)

@@ -44,13 +44,16 @@ class LogUniformSampler:
     def sample(self, random: np.random.Generator) -> Negatives:
         """Draws until there are `number` different words."""
         words = np.zeros(0, "int64")
+        places = np.empty(self.size, "int64")
         while True:
             draws = random.random(2 * self.number)
             drawn = np.exp(draws * np.log(self.size + 1)).astype("int64") - 1
             words = np.concatenate([words, np.clip(drawn, 0, self.size - 1)])
-            _, first = np.unique(words, return_index=True)
-            if len(first) >= self.number:
-                first = np.sort(first)[: self.number]
+            order = np.arange(len(words))
+            # Of a word that was drawn more than once, the assignment that comes last stays.
+            places[words[::-1]] = order[::-1]
+            first = np.flatnonzero(places[words] == order)[: self.number]
+            if len(first) == self.number:
                 return Negatives(words[first].astype("int32"), int(first[-1]) + 1)
 
     def log_expected(self, words: np.ndarray, draws: int) -> np.ndarray:

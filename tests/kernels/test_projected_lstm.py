@@ -9,6 +9,7 @@ from tests.gradients import gradients
 from tests.toys import IS_TENSORFLOW, to_numpy
 
 TIME, DIM = 7, 3
+MANY = 40  # rows, enough for TensorFlow's other form of the forward product
 MASKS = {
     "none": None,
     "equal": np.ones((4, TIME), bool),
@@ -19,7 +20,7 @@ MASKS = {
 }
 
 
-def case(mask, num_layers=2, dtype="float32", **options):
+def case(mask, num_layers=2, dtype="float32", rows=4, **options):
     """A stack, and Keras variables of its input and its initial states."""
     rng = np.random.default_rng(0)
     options = {
@@ -33,7 +34,8 @@ def case(mask, num_layers=2, dtype="float32", **options):
     for weight in stack.weights:  # Large enough that clips act, and not everywhere.
         weight.assign(rng.normal(size=weight.shape))
     size = stack.output_dim
-    shapes = ((4, TIME, DIM), (2, num_layers, 4, size), (2, num_layers, 4, stack.units))
+    states = ((2, num_layers, rows, size), (2, num_layers, rows, stack.units))
+    shapes = ((rows, TIME, DIM), *states)
     scales = (1.0, 0.2, 0.5)
     given = [
         keras.Variable((scale * rng.normal(size=shape)).astype("float32"))
@@ -75,6 +77,8 @@ def by_cells(monkeypatch, function):
         *[(mask, {}) for mask in MASKS],
         ("none", {"num_layers": 1, "cell_clip": None, "projection_clip": None}),
         ("none", {"projection_dim": None, "units": DIM, "forget_bias": 0.0}),
+        ("none", {"rows": MANY}),
+        ("none", {"rows": MANY, "projection_dim": None, "units": DIM, "cell_clip": None}),
         ("padded", {"num_layers": 1}),
         ("padded", {"num_layers": 3, "residual": False}),
         ("holes", {"cell_clip": None, "projection_clip": None}),
@@ -136,18 +140,32 @@ def test_other_precisions(dtype):
     if dtype == "float64" and keras.backend.backend() == "jax":
         pytest.skip("JAX has float64 only where it is switched on")
     tolerance = {"mixed_bfloat16": 0.05, "mixed_float16": 0.01, "float64": 1e-5}[dtype]
-    results = []
-    for policy in ("float32", dtype):
-        # Without clips: rounding decides on which side of a clip a value falls.
-        stack, given, call = case(
-            MASKS["padded"], dtype=policy, cell_clip=None, projection_clip=3.0
-        )
+    expected, ours = (everything("padded", policy)() for policy in ("float32", dtype))
+    for found, true in zip(ours, expected, strict=True):
+        assert np.abs(found - true).max() <= tolerance * max(1.0, np.abs(true).max())
+
+
+def everything(mask, dtype, rows=4):
+    """A function that computes values and gradients of a case, in float32 numbers."""
+    # Without clips: rounding decides on which side of a clip a value falls.
+    clips = {"cell_clip": None, "projection_clip": None}
+    stack, given, call = case(MASKS[mask], dtype=dtype, rows=rows, **clips)
+
+    def compute():
         outputs = [to_numpy(keras.ops.cast(y, "float32")) for y in call()]
-        variables = [*given, *stack.trainable_variables]
-        results.append(outputs + gradients(loss_of(call), variables))
-    for ours, expected in zip(*results[::-1], strict=True):
-        scale = max(1.0, np.abs(expected).max())
-        assert np.abs(ours.astype("float32") - expected).max() <= tolerance * scale
+        found = gradients(loss_of(call), [*given, *stack.trainable_variables])
+        return outputs + [gradient.astype("float32") for gradient in found]
+
+    return compute
+
+
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="only TensorFlow takes many rows in another way")
+def test_many_rows_in_half_precision_are_as_exact_as_the_cells(monkeypatch):
+    true = everything("none", "float32", MANY)()
+    half = everything("none", "mixed_bfloat16", MANY)
+    cells = by_cells(monkeypatch, half)
+    for found, theirs, exact in zip(half(), cells, true, strict=True):
+        assert np.linalg.norm(found - exact) <= 1.5 * np.linalg.norm(theirs - exact)
 
 
 def test_frozen_weights_are_left_alone():
