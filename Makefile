@@ -92,7 +92,7 @@ dist: $(VENV)/.dev
 
 clean:
 	rm -rf $(VENV) $(VENV)-jax build dist *.egg-info .pytest_cache .ruff_cache
-	find elmo_keras tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find elmo_keras elmo_keras_cli tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # === Environments: a stamp file stands for what is installed ===
 

@@ -1,5 +1,6 @@
 """The main job from end to end: train a classifier, export it, serve it from another process."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -106,8 +107,10 @@ def serve(saved_model: pathlib.Path, sentences: list[str]) -> list[tuple[str, fl
         capture_output=True,
         text=True,
         check=False,
+        env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
     )
     if answer.returncode:
-        raise RuntimeError(f"The process that serves the model failed:\n{answer.stderr}")
+        reason = answer.stderr[max(0, answer.stderr.find("Traceback")) :]  # after TensorFlow's log
+        raise RuntimeError(f"The process that serves the model failed:\n{reason}")
     pairs = (line.split("\t") for line in answer.stdout.splitlines())
     return [(label, float(probability)) for label, probability in pairs]

@@ -1,0 +1,19 @@
+"""Arguments and options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+Files = Annotated[
+    list[str], typer.Argument(help="Text files, directories or glob patterns; plain or gzip.")
+]
+TokenizerName = Annotated[
+    str,
+    typer.Option(
+        help="Tokenizer: words, whitespace (for tokenized text), unicode_script or "
+        "chinese_characters."
+    ),
+]
+SplitSentences = Annotated[
+    bool, typer.Option(help="Split each line into sentences, or take a line as one sentence.")
+]

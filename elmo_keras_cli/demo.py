@@ -1,0 +1,24 @@
+"""`elmo-keras demo`."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from elmo_keras_cli.terminal import console, plain_errors, quiet_imports
+
+
+def demo(
+    output: Annotated[
+        pathlib.Path, typer.Option(help="Folder for the trained model and its SavedModel.")
+    ] = pathlib.Path("demo_model"),
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Passes over SST-2 (20 over the small built-in data).")
+    ] = 3,
+):
+    """Train a small sentiment classifier, export it as a SavedModel and serve it."""
+    with plain_errors():
+        with quiet_imports():
+            from elmo_keras import demo
+        result = demo.run(output, console.print, epochs=epochs)
+    console.print(f"Done in {result['seconds']:.0f} s.")
