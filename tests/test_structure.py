@@ -1,8 +1,8 @@
 """The rules of the house: who imports whom, and what a file may hold.
 
-Imports go one way only:
-`text | kernels <- layers <- metrics <- models <- {checkpoints, presets, training, tuning, serving,
-datasets} <- demo <- cli`.
+Every import points left, wherever it stands:
+`_optional <- text | kernels <- layers <- metrics <- models <- checkpoints <- presets <-
+training | tuning | serving | datasets <- demo <- elmo_keras <- elmo_keras_cli <- cli`.
 """
 
 import ast
@@ -12,25 +12,28 @@ import re
 
 import pytest
 
-PACKAGE = "elmo_keras"
-ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
+PACKAGE, COMMAND_LINE = "elmo_keras", "elmo_keras_cli"
+REPOSITORY = pathlib.Path(__file__).parents[1]
 
+# From left to right. Parts of one set do not know each other.
 ORDER = [
+    {"_optional"},
     {"text", "kernels"},
     {"layers"},
     {"metrics"},
     {"models"},
-    {"checkpoints", "presets", "training", "tuning", "serving", "datasets"},
+    {"checkpoints"},
+    {"presets"},
+    {"training", "tuning", "serving", "datasets"},
     {"demo"},
+    {"__init__"},  # the package's own: `import elmo_keras`, `from elmo_keras import ElmoLayer`
+    {COMMAND_LINE},
     {"cli"},
 ]
 RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
-# `text | kernels`: beside each other, and neither knows the other.
-STRANGERS = {("text", "kernels"), ("kernels", "text")}
-# Imported by all, imports nothing of the package.
 OPTIONAL = "_optional"
 
-# Conveniences that reach right, each inside the function that needs it.
+# Conveniences that reach right, each inside the functions that need it: file and part.
 REACHING_RIGHT = {
     ("layers/preset_methods.py", "presets"),
     ("layers/static_embedding.py", "checkpoints"),
@@ -55,7 +58,8 @@ class Module:
     """One file of the package, parsed.
 
     Args:
-        path: str. Relative to the package, like `"layers/char_cnn.py"`.
+        path: str. Relative to the package, like `"layers/char_cnn.py"`, or, of the command line,
+            to the repository, like `"elmo_keras_cli/app.py"`.
         source: str. Its text.
     """
 
@@ -65,8 +69,14 @@ class Module:
         self.tree = ast.parse(source)
         parts = path.removesuffix(".py").split("/")
         self.part = parts[0]  # "layers", or "__init__" for the package's own
-        self.parent = [PACKAGE, *parts[:-1]]
+        self.parent = parts[:-1] if self.part == COMMAND_LINE else [PACKAGE, *parts[:-1]]
         self.imports = list(self._imports(self.tree, at_import=True))
+
+    @classmethod
+    def read(cls, path):
+        """The module in a file of one of the two packages."""
+        name = path.relative_to(REPOSITORY).as_posix().removeprefix(f"{PACKAGE}/")
+        return cls(name, path.read_text("utf-8"))
 
     def _imports(self, node, at_import):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -98,34 +108,47 @@ def _beginning(node):
 
 
 def _part(name):
-    """The part of the package that a module belongs to, None for a foreign one."""
+    """The part that an imported name belongs to, None for a foreign one."""
     top, _, rest = name.partition(".")
-    return rest.split(".")[0] if top == PACKAGE else None
+    if top == COMMAND_LINE:
+        return COMMAND_LINE
+    if top != PACKAGE:
+        return None
+    part = rest.split(".")[0]
+    return part if part in RANK else "__init__"
 
 
-def check_import_direction(module):
-    """Imports go left, or stay in their own set of parts."""
-    if module.path == "__init__.py":
-        return
+def not_left(module):
+    """The imports of parts that are not left of the module's own, with these parts."""
     for imported in module.imports:
         part = _part(imported.name)
-        if part is None or part in (module.part, OPTIONAL):
-            continue
-        if module.part == OPTIONAL:
-            yield imported.line, f"{OPTIONAL} imports nothing of the package, not {part!r}"
-        elif module.part not in RANK:
-            yield imported.line, f"{module.part!r} has no place in ORDER"
-        elif part not in RANK:
-            # The root re-exports every part: only what stands right of them all may import it.
-            if module.part != "cli":
-                yield imported.line, f"{imported.name!r} is no part: import the part that holds it"
-        elif (module.part, part) in STRANGERS:
-            yield imported.line, f"{module.part!r} and {part!r} must not know each other"
-        elif RANK[part] > RANK[module.part]:
-            if imported.at_import:
-                yield imported.line, f"{module.part!r} imports {part!r}, which is right of it"
-            elif (module.path, part) not in REACHING_RIGHT:
-                yield imported.line, f"{part!r} is right, and not in REACHING_RIGHT"
+        if part not in (None, module.part) and RANK[part] >= RANK[module.part]:
+            yield imported, part
+
+
+def check_import_direction(module, exceptions=REACHING_RIGHT):
+    """Imports point left, inside functions as well."""
+    if module.part not in RANK:
+        yield 1, f"{module.part!r} has no place in ORDER"
+        return
+    for imported, part in not_left(module):
+        if imported.at_import or (module.path, part) not in exceptions:
+            where = "beside" if RANK[part] == RANK[module.part] else "right of"
+            yield imported.line, f"{module.part!r} imports {part!r}, which is {where} it"
+
+
+def check_command_line(module):
+    """Help and usage errors do not wait for the package's import."""
+    for imported in module.imports:
+        foreign = _part(imported.name) in (None, COMMAND_LINE)
+        if module.part == COMMAND_LINE and imported.at_import and not foreign:
+            yield imported.line, f"{imported.name!r} is imported before a command runs"
+
+
+def unused_exceptions(modules, exceptions=REACHING_RIGHT):
+    """Exceptions of `check_import_direction` that no import needs."""
+    used = {(module.path, part) for module in modules for _, part in not_left(module)}
+    return sorted(exceptions - used)
 
 
 def check_keras_src(module):
@@ -155,8 +178,8 @@ def check_statements(module):
         if isinstance(node, ast.Assert):
             yield node.lineno, "assert: raise a ValueError"
         called = isinstance(node, ast.Call) and getattr(node.func, "id", None)
-        if called == "print" and module.path != "cli.py":
-            yield node.lineno, "print: only in cli.py"
+        if called == "print" and module.part != COMMAND_LINE:
+            yield node.lineno, f"print: only in {COMMAND_LINE}"
 
 
 def check_file(module):
@@ -171,6 +194,7 @@ def check_file(module):
 
 CHECKS = [
     check_import_direction,
+    check_command_line,
     check_keras_src,
     check_backends,
     check_statements,
@@ -180,31 +204,46 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def modules():
-    paths = sorted(ROOT.rglob("*.py"))
-    return [Module(path.relative_to(ROOT).as_posix(), path.read_text("utf-8")) for path in paths]
+    paths = [path for name in (PACKAGE, COMMAND_LINE) for path in (REPOSITORY / name).rglob("*.py")]
+    return [Module.read(path) for path in sorted(paths)]
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_package(check, modules):
-    assert modules
+    assert {module.part for module in modules} == set(RANK)
     violations = [
-        f"{PACKAGE}/{module.path}:{line}: {message}"
-        for module in modules
-        for line, message in check(module)
+        f"{module.path}:{line}: {message}" for module in modules for line, message in check(module)
     ]
     assert not violations, "\n".join(["", *violations])
 
 
-def test_no_import_cycle_between_parts(modules):
-    graph = {}
-    for module in modules:
-        if module.path != "__init__.py":
-            parts = {_part(imported.name) for imported in module.imports if imported.at_import}
-            graph.setdefault(module.part, set()).update(parts & set(RANK) - {module.part})
-    while graph:
-        leaves = {part for part in graph if not graph[part] & set(graph)}
-        assert leaves, f"These parts import each other in a circle: {sorted(graph)}"
-        graph = {part: graph[part] for part in graph if part not in leaves}
+def test_every_exception_is_used(modules):
+    assert unused_exceptions(modules) == []
+
+
+def test_unused_exceptions_on_synthetic_source():
+    inside = "def f():\n  from elmo_keras import presets, text"
+    modules = [
+        Module("layers/a.py", inside),
+        Module("layers/b.py", inside.replace("presets, ", "")),
+        Module("training/a.py", inside),
+    ]
+    used, of_the_left = ("layers/a.py", "presets"), ("training/a.py", "presets")
+    another_part, without = ("layers/a.py", "serving"), ("layers/b.py", "presets")
+    absent = ("layers/c.py", "presets")
+    exceptions = {used, of_the_left, another_part, without, absent}
+    assert unused_exceptions(modules, exceptions) == sorted(exceptions - {used})
+
+
+@pytest.mark.parametrize("source", ["import {}", "def f():\n  import {}"])
+@pytest.mark.parametrize("parts", [("training", "serving"), ("presets", "training")])
+def test_a_circle_is_a_violation(parts, source):
+    modules = [
+        Module(f"{own}/a.py", source.format(f"elmo_keras.{other}.a"))
+        for own, other in (parts, parts[::-1])
+    ]
+    messages = [list(check_import_direction(module)) for module in modules]
+    assert any(messages)
 
 
 @pytest.mark.parametrize(
@@ -216,10 +255,13 @@ def test_no_import_cycle_between_parts(modules):
         (check_import_direction, "layers/a.py", "from .b import B\nfrom ..text import pad", None),
         (check_import_direction, "cli.py", "import elmo_keras, elmo_keras.tuning", None),
         (check_import_direction, "presets/a.py", "from elmo_keras.checkpoints import hdf5", None),
+        (check_import_direction, "training/a.py", "def f():\n  from ..presets import a", None),
         (check_import_direction, "text/a.py", "from elmo_keras._optional import tensorflow", None),
-        (check_import_direction, "__init__.py", "from elmo_keras.cli import app", None),
+        (check_import_direction, "__init__.py", "from elmo_keras.demo import run", None),
         (check_import_direction, "text/a.py", "import keras, elmo_keras_other.cli", None),
         (check_import_direction, "models/a.py", "def f():\n  from elmo_keras import text", None),
+        (check_import_direction, "elmo_keras_cli/a.py", "from . import b\nimport elmo_keras", None),
+        (check_import_direction, "cli.py", "from elmo_keras_cli.app import app", None),
         # To the right.
         (check_import_direction, "text/a.py", "import elmo_keras.layers.crf", "right of it"),
         (check_import_direction, "layers/a.py", "from elmo_keras import text, models", "right of"),
@@ -228,19 +270,30 @@ def test_no_import_cycle_between_parts(modules):
         (check_import_direction, "layers/a.py", "class A:\n  import elmo_keras.cli", "right of it"),
         (check_import_direction, "layers/a.py", "if X:\n  import elmo_keras.cli", "right of it"),
         (check_import_direction, "datasets/a.py", "import elmo_keras.cli", "right of it"),
+        (check_import_direction, "checkpoints/a.py", "from ..presets import a", "right of it"),
         (
             check_import_direction,
             "kernels/__init__.py",
             "import_module(f'elmo_keras.models.{x}')",
             "right of it",
         ),
+        (check_import_direction, "_optional.py", "from elmo_keras import text", "right of it"),
+        (check_import_direction, "demo.py", "from elmo_keras_cli.app import app", "right of it"),
+        (check_import_direction, "__init__.py", "import elmo_keras_cli", "right of it"),
+        (check_import_direction, "elmo_keras_cli/a.py", "import elmo_keras.cli", "right of it"),
+        # The whole package is right of its parts.
+        (check_import_direction, "layers/a.py", "import elmo_keras", "'__init__', which is right"),
+        (check_import_direction, "models/a.py", "from elmo_keras import ElmoLayer", "right of it"),
+        (check_import_direction, "demo.py", "from . import __version__", "right of it"),
         # Beside, and nowhere.
-        (check_import_direction, "text/a.py", "from elmo_keras import kernels", "not know each"),
-        (check_import_direction, "layers/a.py", "import elmo_keras", "no part"),
-        (check_import_direction, "models/a.py", "from elmo_keras import ElmoLayer", "no part"),
+        (check_import_direction, "text/a.py", "from elmo_keras import kernels", "beside it"),
+        (check_import_direction, "serving.py", "from elmo_keras import tuning", "beside it"),
+        (check_import_direction, "training/a.py", "def f():\n  from .. import serving", "beside"),
+        (check_import_direction, "datasets/a.py", "def f():\n  from .. import training", "beside"),
         (check_import_direction, "extra/a.py", "from elmo_keras import text", "no place in ORDER"),
-        (check_import_direction, "_optional.py", "from elmo_keras import text", "nothing of"),
         # To the right, inside a function.
+        (check_import_direction, "layers/a.py", "def f():\n  from .. import presets", "right of"),
+        (check_import_direction, "models/a.py", "f = lambda: __import__('elmo_keras')", "right of"),
         (
             check_import_direction,
             "layers/preset_methods.py",
@@ -251,7 +304,7 @@ def test_no_import_cycle_between_parts(modules):
             check_import_direction,
             "layers/preset_methods.py",
             "def export():\n  from elmo_keras import serving",
-            "REACHING_RIGHT",
+            "right of it",
         ),
         (
             check_import_direction,
@@ -259,6 +312,10 @@ def test_no_import_cycle_between_parts(modules):
             "from elmo_keras import presets",
             "right of it",
         ),
+        (check_command_line, "elmo_keras_cli/a.py", "def f():\n  import elmo_keras", None),
+        (check_command_line, "elmo_keras_cli/a.py", "from elmo_keras_cli import b", None),
+        (check_command_line, "elmo_keras_cli/a.py", "from elmo_keras import text", "before a"),
+        (check_command_line, "cli.py", "from elmo_keras import text", None),
         (check_keras_src, "text/a.py", "import keras.source\nfrom keras import ops", None),
         (check_keras_src, "text/a.py", "import keras.src", "private"),
         (check_keras_src, "text/a.py", "from keras import src", "private"),
@@ -273,9 +330,9 @@ def test_no_import_cycle_between_parts(modules):
         (check_backends, "layers/a.py", "from elmo_keras._optional import tensorflow", "without"),
         (check_backends, "metrics/a.py", "from elmo_keras import _optional", "without"),
         (check_statements, "text/a.py", '"""print(x), assert x"""\nlog.print(1)', None),
-        (check_statements, "cli.py", "print(1)", None),
+        (check_statements, "elmo_keras_cli/a.py", "print(1)", None),
         (check_statements, "text/a.py", "def f():\n  print(1)", "print"),
-        (check_statements, "cli.py", "assert x", "assert"),
+        (check_statements, "elmo_keras_cli/a.py", "assert x", "assert"),
         (check_file, "text/_own_2.py", "x\n" * MAX_LINES, None),
         (check_file, "text/__init__.py", "", None),
         (check_file, "text/CharCNN.py", "", "snake_case"),
