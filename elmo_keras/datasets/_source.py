@@ -118,8 +118,12 @@ def _download(source: Source) -> Path:
 
 
 def _read_checked(source: Source, path: Path) -> bytes:
+    # Keras, which is slow to import, comes with it.
+    from elmo_keras.checkpoints import first_bytes
+
     content = path.read_bytes()
-    if path.suffix == ".gz":
+    is_gzip = path.suffix == ".gz"
+    if is_gzip:
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
@@ -127,6 +131,9 @@ def _read_checked(source: Source, path: Path) -> bytes:
                 f"`{path}` must be a whole gzip file. Received: {error}. "
                 f"Get it from {source.address}."
             ) from error
+    first_bytes.check_is_text(content, path, "UTF-8 text", "gzip" if is_gzip else None)
+    # Some editors write a byte order mark.
+    content = content.removeprefix(first_bytes.UTF8_MARK)
     if source.prepare is not None:
         content = source.prepare(content)
     sha256 = hashlib.sha256(content).hexdigest()

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from elmo_keras.checkpoints import first_bytes
 from elmo_keras.checkpoints.whole_file import written_whole
 from elmo_keras.text.sentences import split_sentences
 from elmo_keras.text.strings import REPLACEMENT
@@ -19,6 +20,7 @@ BLOCK_LINES = 8192
 BLOCK_CHARACTERS = 2**23
 # A longer line is read in pieces: nobody's memory depends on where the line breaks are.
 MAX_LINE_BYTES = 2**20
+MARK = first_bytes.UTF8_MARK.decode()
 
 
 class Block(NamedTuple):
@@ -40,6 +42,10 @@ class Block(NamedTuple):
 class Corpus:
     """Text files, plain or gzip, as sentences: lists of tokens. Nothing is held but one block.
 
+    Files are UTF-8; a byte order mark at the beginning of one is dropped. UTF-16, UTF-32 and other
+    files that are not text are errors where they are read. Single bytes that are not UTF-8 are
+    counted.
+
     Args:
         files: path of a file or of a directory (its files, by name), a glob pattern, or a list of
             these: the shards of the corpus.
@@ -54,7 +60,8 @@ class Corpus:
         undecodable: int. Bytes met so far that are not UTF-8; each was read as U+FFFD.
 
     Raises:
-        ValueError: if there is no file, or one does not exist.
+        ValueError: if there is no file, or one does not exist; while reading, if a file is not
+            UTF-8 text or is damaged.
 
     Example:
 
@@ -106,13 +113,18 @@ class Corpus:
 
     def _lines(self, path, skip):
         """Lines as str, the first `skip` of them left out; long ones in pieces."""
+        number = 0
         try:
             with open(path, "rb") as file:
                 is_gzip = file.read(2) == b"\x1f\x8b"
             with (gzip.open if is_gzip else open)(path, "rb") as file:
-                number = 0
+                head = file.peek(first_bytes.SAMPLE)
+                compression = "gzip" if is_gzip else None
+                first_bytes.check_is_text(head, path, "UTF-8 text, plain or gzip", compression)
                 while piece := _readline(file):
                     number += 1
+                    if number == 1:
+                        piece = piece.removeprefix(first_bytes.UTF8_MARK)
                     if number > skip:
                         yield self._decode(piece)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -188,8 +200,14 @@ def write_tokenized(corpus: Corpus, directory, overwrite: bool = False) -> list[
             written_whole(path) as partial,
             gzip.open(partial, "wt", encoding="utf-8", newline="\n") as file,
         ):
+            is_first = True
             for block in corpus.blocks(number):
-                file.writelines(f"{' '.join(tokens)}\n" for tokens in block.sentences)
+                lines = [" ".join(tokens) for tokens in block.sentences]
+                if is_first and lines:
+                    # The reader drops one mark: a token that begins with it needs a second one.
+                    file.write(MARK if lines[0].startswith(MARK) else "")
+                    is_first = False
+                file.writelines(f"{line}\n" for line in lines)
     return paths
 
 

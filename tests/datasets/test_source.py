@@ -161,6 +161,28 @@ class TestFolder:
             read_source(self.source("train.txt.gz"))
         assert (folder / "train.txt.gz").exists()
 
+    @pytest.mark.parametrize("prepare", [None, bytes.upper])
+    def test_a_byte_order_mark_is_dropped(self, folder, prepare):
+        used = CONTENT if prepare is None else prepare(CONTENT)
+        marked = b"\xef\xbb\xbf" + CONTENT
+        (folder / "train.txt").write_bytes(marked)
+        (folder / "train.txt.gz").write_bytes(gzip.compress(marked))
+        for name in ("train.txt", "train.txt.gz"):
+            assert read_source(self.source(name, used)._replace(prepare=prepare)) == used
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+    @pytest.mark.parametrize("name", ["train.txt", "train.txt.gz"])
+    def test_utf16_is_refused(self, folder, name, encoding):
+        data = CONTENT.decode().encode(encoding)
+        (folder / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+        iconv = encoding.upper().replace("-LE", "LE")
+        message = rf"{name} must be UTF-8 text. Received: {iconv} text. .*iconv -f {iconv} -t UTF-8"
+        with pytest.raises(ValueError, match=message):
+            read_source(self.source(name))
+        # TREC may be latin-1, but not this.
+        with pytest.raises(ValueError, match=message):
+            read_source(self.source(name)._replace(prepare=lambda content: content))
+
     def test_wrong_content_is_an_error_and_kept(self, folder):
         (folder / "train.txt").write_bytes(b"mine")
         with pytest.raises(ValueError, match=f"Received: sha256={sha256(b'mine')}") as error:
