@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from elmo_keras.checkpoints import static_formats
+from elmo_keras.checkpoints import static_detection
 from elmo_keras.checkpoints.static_formats import CHUNK, DAMAGED
 
 
@@ -19,9 +19,25 @@ def read_static_vectors(
     """Reads a file of word vectors, whatever program wrote it.
 
     The content tells the format: word2vec as text, which is also fastText's `.vec`, word2vec as
-    binary, or GloVe; each of them plain, as gzip, or as the first fitting file of a zip. Of words
-    that come twice the first one counts. The file is read as a stream, no further than to the last
-    word that is asked for, and memory is taken for the vectors that are kept.
+    binary, or GloVe; each of them plain, as gzip or bzip2, or as the first fitting file of a zip.
+    If a word comes twice, the first one counts. The file is read as a stream, no further than to
+    the last word that is asked for, and memory is taken for the vectors that are kept.
+
+    Text is UTF-8, with these rules:
+
+    - Any run of spaces and tabs separates a word from its numbers and one number from the next.
+      White space at the begin and the end of a line is ignored.
+    - The numbers are the last parts of a line, so a word may hold white space: `". . ."`.
+      A line that begins with white space and holds numbers alone has the word `""`.
+    - Blank lines at the end of the file are ignored, and the last line break may be missing, unless
+      the header announces more words than the file then holds.
+    - A blank line before a line that begins with white space and holds numbers alone is a word that
+      is a line break, `"\\n"`, as gensim writes it; several blank lines are as many line breaks.
+      Any other blank line is an error.
+    - Other layouts are errors: commas or semicolons between numbers, decimal commas, more columns
+      than a word and its numbers, numbers without words. Without a header, a first column of
+      different whole numbers passes as words if `dim` or a fraction in the other columns shows
+      that it is not one of them.
 
     Args:
         path: path of the file.
@@ -38,7 +54,8 @@ def read_static_vectors(
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is none of these formats, damaged, cut short, or of another `dim`. The
-            file and the line, or the number of the word in a binary file, are named.
+            file and the line, or the number of the word in a binary file, are named. Of fastText's
+            `.bin`, gensim's `.kv` and other known formats the error says how to convert them.
 
     Example:
 
@@ -59,7 +76,7 @@ def read_static_vectors(
     limits = [max_words, None if wanted is None else len(wanted)]
     limit = min((limit for limit in limits if limit is not None), default=None)
 
-    source, layout = static_formats.find(pathlib.Path(path).expanduser(), dim)
+    source, layout = static_detection.find(pathlib.Path(path).expanduser(), dim)
     kept = _Kept(layout)
     with source.open() as stream:
         for place, token, numbers in layout.rows(stream) if limit != 0 else ():
