@@ -4,8 +4,12 @@
   TensorFlow graph (and so in the SavedModel), nothing under XLA and under JAX's jit, which cannot
   raise on values.
 - `in_distribution_strategy()`: whether the code runs under a `tf.distribute` strategy.
+- `number_of_replicas()`: of that strategy; 1 without one.
 - `adopt(array)`: a tensor of a numpy array's values that takes over its memory where it can.
 - `has_dynamic_shapes(x)`: whether shapes may depend on the values of `x` here.
+- `is_concrete(x)`: whether the values of a tensor are at hand: eagerly, outside of any graph.
+- `is_long_loop(x)`, `graph(function)`: whether a loop over the time steps of `(batch, time, ...)`
+  is better run as a graph than step by step from Python; and the function as such a graph.
 - `take_rows(variable, rows)`: some rows of a Keras variable, without looking at the others where
   the backend can.
 - `inference(layer, *inputs)`: a built layer as a function, as fast as the backend can. Each input
@@ -39,8 +43,12 @@ _backend = importlib.import_module(f"elmo_keras.kernels.{keras.backend.backend()
 
 require = _backend.require
 in_distribution_strategy = _backend.in_distribution_strategy
+number_of_replicas = _backend.number_of_replicas
 adopt = _backend.adopt
 has_dynamic_shapes = _backend.has_dynamic_shapes
+is_concrete = _backend.is_concrete
+is_long_loop = _backend.is_long_loop
+graph = _backend.graph
 take_rows = _backend.take_rows
 inference = _backend.inference
 distinct = _backend.distinct

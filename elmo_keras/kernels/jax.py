@@ -21,6 +21,11 @@ def in_distribution_strategy():
     return False
 
 
+def number_of_replicas():
+    """Without `tf.distribute` there is one."""
+    return 1
+
+
 def adopt(array):
     """An array of JAX's own."""
     return jnp.asarray(array)
@@ -29,6 +34,21 @@ def adopt(array):
 def has_dynamic_shapes(x):
     """Always False: under jit, shapes are fixed."""
     return False
+
+
+def is_concrete(x):
+    """Whether the values of an array are at hand."""
+    return isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
+
+
+def is_long_loop(x):
+    """Always False: JAX compiles loops over time steps in any case."""
+    return False
+
+
+def graph(function):
+    """See `elmo_keras.kernels`."""
+    return function
 
 
 def take_rows(variable, rows):

@@ -9,6 +9,8 @@ from elmo_keras.kernels.tensorflow_training import training_step as training_ste
 
 # Steps up to which a loop over full rows is written out.
 _MAX_UNROLLED = 32
+# Steps up to which a loop runs eagerly where no graph is being made.
+_MAX_EAGER = 64
 # Rows from which on a product costs its arithmetic, and no longer the reading of its weights.
 _MANY_ROWS = 32
 
@@ -25,6 +27,11 @@ def require(condition, message):
 def in_distribution_strategy():
     """Whether a `tf.distribute` strategy is in scope."""
     return tf.distribute.has_strategy()
+
+
+def number_of_replicas():
+    """Replicas of the `tf.distribute` strategy in scope, 1 without one."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def adopt(array):
@@ -45,6 +52,24 @@ def has_dynamic_shapes(x):
             return False
         graph = getattr(graph, "outer_graph", None)
     return True
+
+
+def is_concrete(x):
+    """Whether the values of a tensor are at hand."""
+    return tf.executing_eagerly() and isinstance(x, tf.Tensor)
+
+
+def is_long_loop(x):
+    """Whether a loop over the time steps of `x` would start each small operation from Python.
+
+    A graph then costs less, although it has to be traced once.
+    """
+    return is_concrete(x) and x.shape[1] > _MAX_EAGER
+
+
+def graph(function):
+    """See `elmo_keras.kernels`."""
+    return tf.function(function, autograph=False, reduce_retracing=True)
 
 
 def take_rows(variable, rows):

@@ -20,6 +20,11 @@ def in_distribution_strategy():
     return False
 
 
+def number_of_replicas():
+    """Without `tf.distribute` there is one."""
+    return 1
+
+
 def adopt(array):
     """A tensor in the memory of an array that nobody else writes to."""
     return torch.from_numpy(array)
@@ -28,6 +33,21 @@ def adopt(array):
 def has_dynamic_shapes(x):
     """Whether shapes may depend on the values of `x`: while nothing is compiled."""
     return not torch.compiler.is_compiling() and not x.is_meta
+
+
+def is_concrete(x):
+    """Whether the values of a tensor are at hand."""
+    return isinstance(x, torch.Tensor) and not torch.compiler.is_compiling() and not x.is_meta
+
+
+def is_long_loop(x):
+    """Always False: PyTorch has no graphs here."""
+    return False
+
+
+def graph(function):
+    """See `elmo_keras.kernels`."""
+    return function
 
 
 def take_rows(variable, rows):

@@ -84,6 +84,7 @@ class BiLSTMStack(Composite):
         self.residual = residual
         self.forget_bias = forget_bias
         self.supports_masking = True
+        self._graph = _Graph()
 
     @property
     def output_dim(self):
@@ -120,6 +121,11 @@ class BiLSTMStack(Composite):
         )
 
     def call(self, inputs, mask=None, initial_state=None):
+        if kernels.is_long_loop(inputs):
+            return self._graph.of(self)(inputs, mask, initial_state)
+        return self._read_both(inputs, mask, initial_state)
+
+    def _read_both(self, inputs, mask, initial_state):
         if initial_state is None:
             batch = ops.shape(inputs)[0]
             initial_state = [
@@ -241,6 +247,22 @@ class BiLSTMStack(Composite):
             }
         )
         return config
+
+
+class _Graph:
+    """The graph of a stack's call, traced when a long text is first read eagerly.
+
+    An object of its own: Keras would save a graph that is an attribute of a layer.
+    """
+
+    def __init__(self):
+        self._weights, self._function = None, None
+
+    def of(self, stack):
+        weights = [id(weight) for weight in stack.weights]
+        if weights != self._weights:  # at first, and where they were quantised or adapted
+            self._weights, self._function = weights, kernels.graph(stack._read_both)
+        return self._function
 
 
 def _is_number(value):

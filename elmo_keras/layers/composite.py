@@ -52,6 +52,20 @@ class Composite(keras.layers.Layer):
     rebuilt with the variables that its file holds.
     """
 
+    @keras.layers.Layer.dtype_policy.setter
+    def dtype_policy(self, value):
+        policy = keras.dtype_policies.get(value)
+        if self.built and policy != self.dtype_policy:
+            raise ValueError(
+                f"`dtype_policy` of a {type(self).__name__} must be set before it is built: its "
+                f"parts compute as they were built. Received: {policy.name!r} for a layer that is "
+                f"built in {self.dtype_policy.name!r}. Build or load it with that dtype: "
+                f"from_preset(source, dtype={policy.name!r})."
+            )
+        for part in self._flatten_layers(recursive=False, include_self=False):
+            part.dtype_policy = policy
+        keras.layers.Layer.dtype_policy.fset(self, policy)
+
     def build_part(self, part, input_shape, name=None):
         """Builds a sub-layer, with given weights inside of `given_weights`.
 

@@ -1,3 +1,5 @@
+import os
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,11 +10,14 @@ from elmo_keras.layers.boundaries import add_boundaries, token_mask
 from elmo_keras.layers.char_cnn import CharCNN
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.embed_methods import EmbedMethods
+from elmo_keras.layers.finite import check_finite
 from elmo_keras.layers.lstm_states import STATES, LSTMStates
 from elmo_keras.layers.masking import FillPadding
 from elmo_keras.layers.preset_methods import PresetMethods
 from elmo_keras.layers.scalar_mix import ScalarMix
-from elmo_keras.layers.text_inputs import TextInputs
+from elmo_keras.layers.text_inputs import TextInputs, check_bool
+from elmo_keras.layers.token_encoder import TokenEncoder
+from elmo_keras.text.strings import is_text
 from elmo_keras.text.tokenizer import Tokenizer
 
 OUTPUTS = ("mix", "all", "average", "top")
@@ -65,6 +70,8 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
         max_rows: int. Largest batch of `state="carry"`. Defaults to `128`.
         tokenizer: `elmo_keras.text.Tokenizer`, or the name of a method of it, for raw sentences.
             Defaults to `"words"`.
+        allow_spaces: bool. Whether tokens may hold white space. Defaults to `False`: such a token
+            is an error, because it is most often a sentence that was not split.
         **kwargs: Layer keyword arguments, like `trainable`, `name` and `dtype`.
 
     Input shape:
@@ -111,15 +118,15 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
         state="zeros",
         max_rows=128,
         tokenizer="words",
+        allow_spaces=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        _check_parts(token_encoder, bilstm)
         if state not in STATES:
             raise ValueError(f"`state` must be one of {STATES}. Received: state={state!r}")
-        if not isinstance(keep_boundaries, bool):
-            raise ValueError(
-                f"`keep_boundaries` must be a bool. Received: keep_boundaries={keep_boundaries!r}"
-            )
+        check_bool("keep_boundaries", keep_boundaries)
+        check_bool("allow_spaces", allow_spaces)
         if not isinstance(max_rows, int) or isinstance(max_rows, bool) or max_rows < 1:
             raise ValueError(f"`max_rows` must be a positive int. Received: max_rows={max_rows!r}")
         if token_encoder is None:
@@ -145,6 +152,7 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
         self.keep_boundaries = keep_boundaries
         self.state = state
         self.max_rows = max_rows
+        self.allow_spaces = allow_spaces
         self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
         self.text_layer = token_encoder.text_layer()
         self.supports_masking = True
@@ -198,9 +206,16 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
         self.lstm_states.build()
         self.keep_frozen()
 
+    def __call__(self, inputs, *args, **kwargs):
+        outputs = super().__call__(inputs, *args, **kwargs)
+        some = outputs if isinstance(outputs, list) else [outputs]
+        if not any((*args, kwargs.get("training"))) and kernels.is_concrete(some[0]):
+            check_finite(some, self)
+        return outputs
+
     def call(self, inputs, training=False):
         self._check_cache(training)
-        ids = self._to_ids(inputs)
+        ids = self.to_ids(inputs)
         mask = token_mask(ids)
         kernels.require(
             ops.all(ops.logical_or(mask[:, :-1], ops.logical_not(mask[:, 1:]))),
@@ -236,6 +251,12 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
             The list of layers, tokens first, each `(batch, time + 2, dim)`; their mask
             `(batch, time + 2)`; and the final states `(hidden, cell)`.
         """
+        if is_text(ids) or not hasattr(ids, "dtype"):
+            raise ValueError(
+                "`encode` takes ids, and gives all layers of the biLM for them. Received: "
+                f"{type(ids).__name__}. For the vectors of sentences call the layer on them, or "
+                "`embed(sentences)`; ids are what `to_ids(sentences)` gives."
+            )
         ids, mask = add_boundaries(ids, *self.token_encoder.boundary_ids())
         tokens = (self.token_cache or self.token_encoder)(ids)  # (batch, time + 2, dim / 2)
         layers, final_states = self.bilstm(tokens, mask=mask, initial_state=initial_state)
@@ -271,7 +292,7 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
         inputs = self._to_tensor(sentences)
         if not self.built:
             self.build(tuple(inputs.shape))
-        ids = ops.convert_to_numpy(self._to_ids(inputs))
+        ids = ops.convert_to_numpy(self.to_ids(inputs))
         if not len(ids):
             raise ValueError("`warm_up` needs at least one sentence. Received: none.")
         state = None
@@ -319,6 +340,7 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
                 "state": self.state,
                 "max_rows": self.max_rows,
                 "tokenizer": serialize_part(self.tokenizer),
+                "allow_spaces": self.allow_spaces,
                 "trainable_mixes": [mix.trainable for mix in self.scalar_mixes],
             }
         )
@@ -335,6 +357,24 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
         for mix, trainable in zip(layer.scalar_mixes, trainable_mixes):
             mix.trainable = trainable
         return layer
+
+
+def _check_parts(token_encoder, bilstm):
+    if isinstance(token_encoder, (str, os.PathLike)):
+        raise ValueError(
+            "`token_encoder` must be a layer, such as a CharCNN, or None. "
+            f"Received: {str(token_encoder)!r}. To load a preset or a checkpoint, write "
+            f"ElmoLayer.from_preset({str(token_encoder)!r})."
+        )
+    for name, part, cls in (
+        ("token_encoder", token_encoder, TokenEncoder),
+        ("bilstm", bilstm, BiLSTMStack),
+    ):
+        if part is not None and not isinstance(part, cls):
+            raise ValueError(
+                f"`{name}` must be a {cls.__name__}, or None for one of the published small "
+                f"sizes. Received: {name}={part!r} of type {type(part).__name__}."
+            )
 
 
 def _check_output(output, num_representations, num_lstm_layers):

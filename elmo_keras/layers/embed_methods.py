@@ -3,6 +3,7 @@ from keras import ops
 
 from elmo_keras.layers.embedder import Embedder
 from elmo_keras.layers.token_cache import TokenCache
+from elmo_keras.text.containers import to_batch
 
 
 class EmbedMethods:
@@ -42,6 +43,9 @@ class EmbedMethods:
         >>> [vectors.shape for vectors in elmo.embed(["The cat sat.", "", "Yes!"])]
         [(4, 12), (0, 12), (2, 12)]
         """
+        sentences = to_batch(sentences, "`sentences`")
+        if hasattr(sentences, "numpy") and not hasattr(sentences, "ragged_rank"):
+            sentences = to_batch(sentences.numpy())
         if isinstance(sentences, (str, bytes)) or not hasattr(sentences, "__iter__"):
             raise ValueError(
                 "`sentences` must be an iterable of sentences. Received: "
@@ -92,7 +96,7 @@ class EmbedMethods:
             self.build((None, None, *self.ids_shape))
         if not isinstance(words, np.ndarray) or words.dtype.kind not in "iu":
             words = [[word for word in dict.fromkeys(words) if word]]
-            words = ops.convert_to_numpy(self._to_ids(self._to_tensor(words)))[0]
+            words = ops.convert_to_numpy(self.to_ids(self._to_tensor(words)))[0]
         marks = np.stack(self.token_encoder.boundary_ids())
         ids = np.concatenate([np.zeros_like(marks[:1]), marks, words])  # padding is one, too
         vectors = [

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 
 from elmo_keras import kernels
+from elmo_keras.layers.finite import check_finite
 from elmo_keras.text.lengths import bucket, places_by_length
-from elmo_keras.text.strings import check_tokens, pad_checked
+from elmo_keras.text.strings import check_rows, pad_checked
 
 # Batches' worth of tokens that are read, sorted by length and answered together.
 _WINDOW = 8
@@ -57,12 +58,12 @@ class Embedder:
 
     def _tokens(self, sentences):
         """Numbered sentences, all of one kind, as lists of tokens or arrays of ids."""
-        first = sentences[0][1]
+        start, first = sentences[0]
+        rows = [row for _, row in sentences]
         if isinstance(first, np.ndarray) and first.dtype.kind in "iu":
-            return [self._ids(row) for _, row in sentences]
-        if isinstance(first, (str, bytes)):
-            return self.layer.tokenizer.split([sentence for _, sentence in sentences])
-        return [check_tokens(tokens, index) for index, tokens in sentences]
+            return [self._ids(row) for row in rows]
+        rows = check_rows(rows, start, self.layer.allow_spaces)
+        return rows if isinstance(rows[0], list) else self.layer.tokenizer.split(rows)
 
     def _ids(self, row):
         shape = self.layer.ids_shape
@@ -92,7 +93,9 @@ class Embedder:
             batch = keras.ops.convert_to_tensor(batch)
         outputs = self._function(is_ids)(batch)
         outputs = outputs if isinstance(outputs, list) else [outputs]
-        return [keras.ops.convert_to_numpy(output) for output in outputs]
+        outputs = [keras.ops.convert_to_numpy(output) for output in outputs]
+        check_finite(outputs, self.layer)
+        return outputs
 
     def _function(self, is_ids):
         if not self.layer.built:

@@ -4,8 +4,9 @@ from keras import ops
 from elmo_keras import kernels
 from elmo_keras.layers.composite import given_weights, serialize_part
 from elmo_keras.layers.masking import FillPadding
-from elmo_keras.layers.text_inputs import TextInputs
+from elmo_keras.layers.text_inputs import TextInputs, check_bool
 from elmo_keras.text.lowercase import lowercase as to_lowercase
+from elmo_keras.text.strings import refuse_spaces
 from elmo_keras.text.tokenizer import Tokenizer
 from elmo_keras.text.word_ids import WordIds
 
@@ -28,6 +29,9 @@ class StaticEmbedding(TextInputs):
             Defaults to `"words"`.
         lowercase: bool. Whether to look words up in lower case, for vectors of lowercased text. Ids
             stay as they are. Defaults to `False`.
+        allow_spaces: bool. Whether tokens that are not in the vocabulary may hold white space.
+            Defaults to `False`: such a token is an error, because it is most often a whole
+            sentence. Some words of GloVe hold spaces; they are looked up in any case.
         trainable: bool. Whether training changes the vectors. Defaults to `False`.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
@@ -78,10 +82,12 @@ class StaticEmbedding(TextInputs):
         dim,
         tokenizer="words",
         lowercase=False,
+        allow_spaces=False,
         trainable=False,
         **kwargs,
     ):
         super().__init__(trainable=trainable, **kwargs)
+        check_bool("allow_spaces", allow_spaces)
         if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
             raise ValueError(f"`dim` must be a positive int. Received: dim={dim!r}")
         self.text_layer = WordIds(vocabulary, name="word_ids")
@@ -93,6 +99,7 @@ class StaticEmbedding(TextInputs):
         self.dim = dim
         self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
         self.lowercase = lowercase
+        self.allow_spaces = allow_spaces
         self.supports_masking = True
         self.fill_padding = FillPadding(dtype=self.dtype_policy, name="fill_padding")
 
@@ -114,7 +121,7 @@ class StaticEmbedding(TextInputs):
         self.keep_frozen()
 
     def call(self, inputs):
-        ids = self._to_ids(inputs)
+        ids = self.to_ids(inputs)
         last = len(self.vocabulary)
         kernels.require(
             ops.all(ops.logical_and(ids >= 0, ids <= last + 1)),
@@ -128,6 +135,9 @@ class StaticEmbedding(TextInputs):
 
     def _look_up(self, tokens):
         return self.text_layer(to_lowercase(tokens) if self.lowercase else tokens)
+
+    def _refuse_spaces(self, tokens):
+        return refuse_spaces(tokens, self._look_up(tokens) <= len(self.vocabulary))
 
     def compute_output_spec(self, inputs):
         self._check_form(inputs)
@@ -147,7 +157,8 @@ class StaticEmbedding(TextInputs):
         """A StaticEmbedding with the vectors of a file, see `checkpoints.read_static_vectors`.
 
         Args:
-            path: path of a file of word2vec, fastText (`.vec`) or GloVe, also as `.gz` or `.zip`.
+            path: path of a file of word2vec, fastText (`.vec`) or GloVe, also as `.gz`, `.bz2`
+                or `.zip`.
             words: the words to keep, those of them that the file has. `None`, the default, keeps
                 all.
             max_words: int. How many words to keep at most, from the beginning of the file. `None`,
@@ -173,6 +184,8 @@ class StaticEmbedding(TextInputs):
         from elmo_keras.checkpoints.static_vectors import read_static_vectors
 
         kept, vectors = read_static_vectors(path, words=words, max_words=max_words, dim=dim)
+        # No token holds a line break, and no vocabulary can: such a vector has no word.
+        kept = ["" if "\n" in word else word for word in kept]
         if not any(kept):
             raise ValueError(
                 f"{path} must have some of the words that are asked for. Received: `words` of "
@@ -195,6 +208,7 @@ class StaticEmbedding(TextInputs):
                 "dim": self.dim,
                 "tokenizer": serialize_part(self.tokenizer),
                 "lowercase": self.lowercase,
+                "allow_spaces": self.allow_spaces,
             }
         )
         return config

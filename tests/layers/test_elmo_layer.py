@@ -314,7 +314,7 @@ LEFT = np.concatenate([np.zeros_like(IDS[:, :1]), IDS], axis=1)
     [
         ("a bare str", "bare str"),
         (7, "Received: int"),
-        ([["a"], "b"], "must be a list of tokens"),
+        ([["a"], "b"], "or token lists, not both"),
         ([["a", "", "b"]], "Padding must stand at the right"),
         ([["", "b"]], "Padding must stand at the right"),
         ([1.5, 2.5], "dtype=float"),

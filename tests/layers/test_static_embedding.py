@@ -245,7 +245,7 @@ def test_concatenation_of_strings(tmp_path, path, kind):
     [
         ("a bare str", "bare str"),
         (7, "StaticEmbedding needs sentences.*Received: int"),
-        ([["a"], "b"], "must be a list of tokens"),
+        ([["a"], "b"], "or token lists, not both"),
         ([["a", "", "b"]], "Padding must stand at the right"),
         ([1.5, 2.5], "dtype=float"),
         (IDS.astype("float32"), "or ids of shape \\(batch, time\\), dtype int32.*dtype=float32"),
@@ -293,3 +293,11 @@ def test_symbolic_input_is_checked(shape, dtype):
 def test_bad_options(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         layers.StaticEmbedding(*arguments, **options)
+
+
+def test_a_word_that_is_a_line_break_has_no_token(tmp_path):
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(b"the 1 2\n\n 3 4\ncat 5 6\n")
+    layer = elmo_keras.layers.StaticEmbedding.from_file(path)
+    assert layer.vocabulary == ["the", "", "cat"]
+    assert toys.to_numpy(layer(np.array([[1, 3]]))).tolist() == [[[1, 2], [5, 6]]]
