@@ -59,7 +59,7 @@ def export_saved_model(model, directory, verbose=False):
     embedder = elmo and keras.Model(model.inputs, _output_in(model, elmo))
 
     def to_input(tokens):
-        return elmo.text_layer(tokens) if start == "ids" else tokens
+        return elmo.to_ids(tokens) if start == "ids" else tokens
 
     def predict(text):
         return _named(model(text, training=False))

@@ -10,7 +10,12 @@ from elmo_keras.text.lengths import bucket
 _GROUP = 16
 
 
-def token_batches(tokens, y, weights, batch_size, shuffle):
+def padded_length(length, is_compiled):
+    """Time steps that a sentence takes up in a batch: where shapes are compiled, its bucket."""
+    return bucket(length) if is_compiled else max(length, 1)
+
+
+def token_batches(tokens, y, weights, batch_size, shuffle, plan=None):
     """A tf.data.Dataset of `(tokens, y, weights)` as far as they are given.
 
     Args:
@@ -19,7 +24,11 @@ def token_batches(tokens, y, weights, batch_size, shuffle):
         weights: list of floats or of float arrays, or `None`.
         batch_size: int.
         shuffle: bool. Anew in every epoch.
+        plan: list of lists of ints, the places of the rows of each batch, in place of `batch_size`
+            and `shuffle`; or `None`.
     """
+    if plan is not None:
+        return _planned_batches(tokens, plan)
     columns = [_column(tokens, "string")]
     if y is not None:
         columns.append(_column(y, "int32"))
@@ -29,6 +38,16 @@ def token_batches(tokens, y, weights, batch_size, shuffle):
     if shuffle and tokens:
         dataset = dataset.shuffle(len(tokens), reshuffle_each_iteration=True)
     return dataset.batch(batch_size).map(_pad_columns).prefetch(2)
+
+
+def _planned_batches(tokens, plan):
+    order = [place for places in plan for place in places]
+    rows = _column([tokens[place] for place in order], "string")
+    sizes = np.array(list(map(len, plan)), dtype="int64")
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    dataset = tf.data.Dataset.from_tensor_slices((starts, ends))
+    return dataset.map(lambda start, end: _pad_columns(rows[start:end])).prefetch(2)
 
 
 def _column(rows, dtype):
@@ -69,26 +88,38 @@ class IdBatches(keras.utils.PyDataset):
         is_compiled: bool. Whether a new shape means a new compilation. Time is then padded to a
             `bucket`, and with `shuffle` the last batch is filled up with sentences from the
             beginning of the epoch's order: one compilation a bucket.
+        plan: list of lists of ints, the places of the rows of each batch, in place of `batch_size`
+            and `shuffle`; or `None`.
     """
 
-    def __init__(self, rows, y, weights, batch_size, shuffle, to_ids, ids_shape, is_compiled=False):
+    def __init__(
+        self,
+        rows,
+        y,
+        weights,
+        batch_size,
+        shuffle,
+        to_ids,
+        ids_shape,
+        is_compiled=False,
+        plan=None,
+    ):
         super().__init__()
         self.rows, self.y, self.weights = rows, y, weights
         self.batch_size, self.shuffle = batch_size, shuffle
         self.to_ids, self.ids_shape, self.is_compiled = to_ids, ids_shape, is_compiled
+        self.plan = plan
         self.order = np.arange(len(rows))
         self.on_epoch_end()
 
     def __len__(self):
+        if self.plan is not None:
+            return len(self.plan)
         return -(-len(self.rows) // self.batch_size)
 
     def on_epoch_end(self):
         if self.shuffle:
             self.order = self._group(np.random.permutation(len(self.rows)))
-
-    def sort(self):
-        """Takes the sentences by their length, for whom their order does not matter."""
-        self.order = np.argsort([len(row) for row in self.rows], kind="stable")
 
     def _group(self, order):
         """Like lengths into one batch, among the sentences of some batches that follow another."""
@@ -102,13 +133,15 @@ class IdBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         order = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        if self.is_compiled and self.shuffle and len(self.rows) > self.batch_size:
+        if self.plan is not None:
+            order = self.plan[index]
+        elif self.is_compiled and self.shuffle and len(self.rows) > self.batch_size:
             order = np.concatenate([order, self.order[: self.batch_size - len(order)]])
         rows = [self.rows[i] for i in order]
         if self.to_ids:
             rows = list(self.to_ids(rows))
         time = max([1, *map(len, rows)])
-        time = bucket(time) if self.is_compiled else time
+        time = padded_length(time, self.is_compiled)
         batch = [_pad_rows(rows, time, self.ids_shape, "int32")]
         for column, dtype in ((self.y, "int32"), (self.weights, "float32")):
             if column is not None:

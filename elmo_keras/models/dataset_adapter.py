@@ -1,10 +1,12 @@
-"""A user's tf.data.Dataset as what Keras' own loops take."""
+"""A user's tf.data.Dataset in the form that Keras' own loops take."""
+
+from collections.abc import Mapping
 
 from elmo_keras._optional import tensorflow as tf
 from elmo_keras.models import batches, examples
 
 
-def adapt_dataset(dataset, task, class_weight=None):
+def adapt_dataset(dataset, task, class_weight=None, needs_labels=False):
     """Maps a user's dataset of batches to the model's inputs and label numbers.
 
     Args:
@@ -12,10 +14,11 @@ def adapt_dataset(dataset, task, class_weight=None):
             or tokens, string, or ids where the model starts at them; `y` label names or numbers.
         task: the `ElmoTask`.
         class_weight: dict as in `examples.class_weights`, or `None`.
+        needs_labels: bool. Whether elements must hold `y`. Defaults to `False`.
 
     Raises:
-        ValueError: if the dataset's elements are no such batches. What is wrong with their values
-            comes, when they pass by, as an InvalidArgumentError.
+        ValueError: if the dataset's elements are no such batches. Wrong values raise an
+            InvalidArgumentError when they are read.
     """
     of_class = examples.class_weights(class_weight, task.labels)
 
@@ -26,7 +29,7 @@ def adapt_dataset(dataset, task, class_weight=None):
         if x.dtype == tf.string and x.shape.rank == 1:
             x = task.tokenizer(x)
         if x.dtype == tf.string and task.starts_at_ids:
-            x = task.elmo.text_layer(x)
+            x = task.elmo.to_ids(x)
         if y is None:
             return (x,)
         if task.labels_per_token:
@@ -35,29 +38,101 @@ def adapt_dataset(dataset, task, class_weight=None):
         if weights is not None:
             if isinstance(weights, tf.RaggedTensor):
                 weights = batches.pad_ragged(weights)
-            weights = tf.cast(weights, "float32")
+            weights = _checked_weights(tf.cast(weights, "float32"))
             if task.labels_per_token and weights.shape.rank == 1:
                 weights = weights[:, tf.newaxis] * tf.ones_like(y, "float32")
         if class_weight is not None:
             weights = (1.0 if weights is None else weights) * tf.gather(of_class, y)
         return (x, y) if weights is None else (x, y, weights)
 
-    spec = dataset.element_spec
-    first, second = (*spec, None)[:2] if isinstance(spec, tuple) else (spec, None)
-    shape, dtype = getattr(first, "shape", None), getattr(first, "dtype", None)
-    ids_rank = 2 + len(task.elmo.token_encoder.ids_shape)
+    _check_elements(dataset.element_spec, task, needs_labels)
+    return dataset.map(adapt).prefetch(2)
+
+
+def _check_elements(spec, task, needs_labels):
+    """Raises a ValueError unless the elements of a dataset are batches that the task can read."""
+    x, y, weights = (*spec, None, None)[:3] if isinstance(spec, tuple) else (spec, None, None)
+    _check_x(x, task)
+    if y is None:
+        if needs_labels:
+            raise ValueError(
+                "The dataset must hold labels, to train or evaluate on it: batches (x, y). "
+                f"Received: elements of {spec}. Zip the labels into it: "
+                "tf.data.Dataset.zip((texts, labels))."
+            )
+        return
+    _check_y(y, task)
+    rank = None if weights is None else weights.shape.rank
+    if weights is not None and rank not in (None, 1, 1 + task.labels_per_token):
+        raise ValueError(
+            "A sentence has one sample weight, a token of a tagger also one of its own. "
+            f"Received: sample weights of shape {weights.shape}. Pass them in shape (batch,)."
+        )
+
+
+def _check_x(x, task):
+    if isinstance(x, Mapping):
+        raise ValueError(
+            "The dataset's elements must be batches (x, y) with text as x. Received: a "
+            f"{type(x).__name__} of the features {', '.join(map(repr, x))}. Pick the text: "
+            "`dataset.map(lambda row, y: (row['text'], y))`."
+        )
+    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    ids_rank = 2 + len(task.elmo.ids_shape)
     is_known = shape is not None and shape.rank in ((1, 2) if dtype == tf.string else (ids_rank,))
-    if second is not None and second.shape.rank not in (None, 1 + task.labels_per_token):
-        is_known = False
     if not is_known:
-        received = type(first).__name__ if shape is None else f"x of shape {shape}, {dtype}"
+        received = type(x).__name__ if shape is None else f"x of shape {shape}, {dtype}"
         raise ValueError(
             "A dataset's elements must be batches (x, y), x of shape (batch,) or (batch, "
             f"time), string. Received: {received}. Call `.batch(32)` on it."
         )
+    if dtype == tf.string and shape.rank == 2 and shape[1] == 1:
+        raise ValueError(
+            "A dataset's x must be sentences of shape (batch,) or tokens of shape (batch, time). "
+            f"Received: x of shape {shape}, sentences of a single token. Drop the last axis: "
+            "`dataset.map(lambda x, y: (tf.squeeze(x, -1), y))`."
+        )
     if dtype != tf.string and not task.starts_at_ids:
         raise ids_error()
-    return dataset.map(adapt).prefetch(2)
+
+
+def _check_y(y, task):
+    shape, dtype = getattr(y, "shape", None), getattr(y, "dtype", None)
+    if shape is None:
+        raise ValueError(
+            "A dataset's y must be labels, the names or numbers of classes. Received: a "
+            f"{type(y).__name__}. Pick the labels with `dataset.map`."
+        )
+    rank = 1 + task.labels_per_token
+    is_class = dtype == tf.string or dtype.is_integer
+    if shape.rank in (None, rank) and is_class:
+        return
+    advice = "Pass class numbers as integers: `dataset.map(lambda x, y: (x, tf.cast(y, 'int32')))`."
+    if shape.rank == rank + 1 and shape[-1] == 1:
+        advice = (
+            "Drop the last axis: `dataset.map(lambda x, y: (x, tf.cast(tf.squeeze(y, -1), "
+            "'int32')))`; of Keras' dataset utilities ask for label_mode='int'."
+        )
+    elif shape.rank == rank + 1:
+        advice = (
+            "Of one-hot labels pass the classes: `dataset.map(lambda x, y: (x, tf.argmax(y, "
+            "-1)))`; of Keras' dataset utilities ask for label_mode='int'."
+        )
+    elif shape.rank != rank:
+        one = "token" if task.labels_per_token else "sentence"
+        advice = f"Pass one label for each {one}. Call `.batch(32)` on it if it has no batches."
+    form = "(batch, time)" if task.labels_per_token else "(batch,)"
+    raise ValueError(
+        f"A dataset's y must be labels of shape {form}, names (string) or numbers (int) of "
+        f"classes. Received: y of shape {shape}, {dtype.name}. {advice}"
+    )
+
+
+def _checked_weights(weights):
+    is_weight = tf.reduce_all(tf.math.is_finite(weights) & (weights >= 0))
+    message = "Sample weights must be finite numbers of at least 0. Received:"
+    with tf.control_dependencies([tf.debugging.Assert(is_weight, [message, weights])]):
+        return tf.identity(weights)
 
 
 def _labels_of_tokens(y, x):

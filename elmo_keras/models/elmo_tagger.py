@@ -5,16 +5,17 @@ from keras import ops
 from elmo_keras.layers.masking import FillPadding
 from elmo_keras.metrics.token_accuracy import TokenAccuracy
 from elmo_keras.models import examples
-from elmo_keras.models.elmo_task import ElmoTask, check_labels, dense_head, text_input
+from elmo_keras.models.elmo_task import ElmoTask
+from elmo_keras.models.task_parts import check_labels, dense_head, text_input
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class ElmoTagger(ElmoTask):
     """A tagger: an `ElmoLayer` and a dense head on every token.
 
-    It is compiled when it is made, with Adam, cross-entropy and `TokenAccuracy`; `compile` it anew
-    to choose. For what `fit`, `evaluate` and `predict` take, see `ElmoTask`: `y` is a list of
-    labels for each sentence, as many as it has tokens.
+    It is compiled when it is made, with Adam, cross-entropy and `TokenAccuracy`, see
+    `ElmoTask.compile`. For what `fit`, `evaluate` and `predict` take, see `ElmoTask`: `y` is a list
+    of labels for each sentence, as many as it has tokens.
 
     Note on masking: probabilities are 0 at padding; loss and accuracy are means over tokens.
 
@@ -59,11 +60,10 @@ class ElmoTagger(ElmoTask):
         self._fill_for_loss = FillPadding(1 / len(labels), dtype="float32", name="fill_for_loss")
         self.hidden_dim = hidden_dim
         self.head_dropout = head_dropout
-        self.compile(
-            optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=5.0),
-            loss=keras.losses.SparseCategoricalCrossentropy(),
-            metrics=[TokenAccuracy()],
-        )
+        self.compile()
+
+    def auto_metrics(self):
+        return [TokenAccuracy()]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         # Probabilities are 0 at padding, where Keras' cross-entropy on JAX and torch would divide

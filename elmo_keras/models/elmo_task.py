@@ -3,11 +3,22 @@ import inspect
 import keras
 import numpy as np
 
-from elmo_keras import kernels
+from elmo_keras.layers.arguments import arguments_of, check_arguments
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.elmo_layer import ElmoLayer
-from elmo_keras.models import batches, examples, restoring
+from elmo_keras.layers.finite import check_finite
+from elmo_keras.models import batches, examples, quantization, restoring, saving
 from elmo_keras.models.dataset_adapter import adapt_dataset, ids_error
+from elmo_keras.models.task_parts import check_labels
+from elmo_keras.text.lengths import places_by_length
+
+# Tokens of a batch of `predict` for each of its sentences, padding included: memory is bounded by
+# them, and a long document does not stretch the short ones beside it.
+_TOKENS_PER_SENTENCE = 512
+# Options of `ElmoLayer.from_preset` that are no arguments of the class, and arguments that a preset
+# or the caller gives.
+_PRESET_OPTIONS = ("sha256", "vocabulary", "token_embeddings")
+_GIVEN = {"self", "kwargs", "elmo", "labels", "token_encoder", "bilstm"}
 
 
 class ElmoTask(keras.Model):
@@ -24,7 +35,11 @@ class ElmoTask(keras.Model):
     - `y`: label names or numbers.
     - `class_weight`: by label name or number. `sample_weight`: one a sentence.
 
-    Subclasses set `labels_per_token` and build their graph before they call `__init__` here.
+    `keras.models.clone_model` makes a plain Functional model of a task, without its methods; call
+    `clone` instead.
+
+    Subclasses set `labels_per_token` and `auto_metrics`, and build their graph before they call
+    `__init__` here.
 
     Args:
         inputs: Keras tensor of tokens or ids, see `text_input`.
@@ -69,9 +84,79 @@ class ElmoTask(keras.Model):
         )
         ```
         """
+        labels = check_labels(labels)
         own = inspect.signature(cls.__init__).parameters
+        known = {*own, *arguments_of(ElmoLayer), *_PRESET_OPTIONS} - _GIVEN
+        check_arguments(options, known, f"{cls.__name__}.from_preset")
         head = {key: options.pop(key) for key in list(options) if key in own or key == "name"}
         return cls(ElmoLayer.from_preset(source, **options), labels, **head)
+
+    def auto_metrics(self):
+        """The metrics of `compile(metrics="auto")`, new ones at each call."""
+        return []
+
+    def compile(self, optimizer="auto", loss="auto", *, metrics="auto", **kwargs):
+        """Configures training. Without arguments as it was when the model was made.
+
+        Call it again after `trainable` of a part has been changed.
+
+        Args:
+            optimizer: `"auto"` for Adam with a rate of 1e-3 and gradients clipped to a global norm
+                of 5, or what `keras.Model.compile` takes. Of a model in mixed_float16 its loss is
+                scaled.
+            loss: `"auto"` for cross-entropy, or what `keras.Model.compile` takes.
+            metrics: `"auto"` for accuracy (of a tagger, over tokens), unless there are
+                `weighted_metrics`; or a list.
+            **kwargs: Further arguments of `keras.Model.compile`.
+        """
+        if _is_auto(optimizer):
+            optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=5.0)
+        optimizer = keras.optimizers.get(optimizer)
+        # Keras looks at the policy of the model, which is not the policy of its layers.
+        is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        is_half = self.elmo.dtype_policy.name == "mixed_float16"
+        if is_half and kwargs.get("auto_scale_loss", True) and optimizer and not is_scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale_optimizer")
+        if _is_auto(metrics):
+            metrics = None if kwargs.get("weighted_metrics") else self.auto_metrics()
+        super().compile(
+            optimizer=optimizer,
+            loss=keras.losses.SparseCategoricalCrossentropy() if _is_auto(loss) else loss,
+            metrics=metrics,
+            **kwargs,
+        )
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def clone(self):
+        """A new model of the same class and configuration, with new weights, compiled alike.
+
+        Returns:
+            A model of this class. The weights of a checkpoint are not in it:
+            `clone.set_weights(model.get_weights())` copies them.
+        """
+        clone = type(self).from_config(self.get_config())
+        if self.compiled:
+            clone.compile_from_config(self.get_compile_config())
+        return clone
+
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+        """Saves the model as `.keras`: a file that is there stays until the new one is whole.
+
+        Args:
+            filepath: path that ends in `.keras`.
+            overwrite: bool. Whether a file that is there may be replaced. Defaults to `True`.
+            zipped: as in `keras.Model.save`.
+            **kwargs: Further arguments of `keras.Model.save`.
+
+        Raises:
+            ValueError: for another format, an existing file with `overwrite=False`, or a weight
+                that is not finite. OSError: if the file cannot be written. Nothing is lost.
+        """
+        saving.save(self, super().save, filepath, overwrite, zipped, **kwargs)
 
     def fit(
         self,
@@ -99,9 +184,13 @@ class ElmoTask(keras.Model):
             if not isinstance(validation_data, (list, tuple)):
                 validation_data = (validation_data,)
             validation_data = self._batches(
-                *validation_data, batch_size=validation_batch_size or batch_size
+                *validation_data,
+                batch_size=validation_batch_size or batch_size,
+                needs_labels=True,
             )
-        data = self._batches(x, y, sample_weight, class_weight, batch_size, shuffle=shuffle)
+        data = self._batches(
+            x, y, sample_weight, class_weight, batch_size, shuffle=shuffle, needs_labels=True
+        )
         return super().fit(
             data,
             epochs=epochs,
@@ -117,7 +206,7 @@ class ElmoTask(keras.Model):
         # `fit` hands its validation data, converted already, back to `evaluate` in this way.
         if "_use_cached_eval_dataset" not in kwargs:
             _check_labels_given(x, y)
-            x = self._batches(x, y, sample_weight, batch_size=batch_size)
+            x = self._batches(x, y, sample_weight, batch_size=batch_size, needs_labels=True)
         return super().evaluate(x, **kwargs)
 
     def predict(self, x, batch_size=32, verbose="auto", steps=None, callbacks=None):
@@ -133,21 +222,42 @@ class ElmoTask(keras.Model):
         Returns:
             numpy array `(n, labels)`, or `(n, longest, labels)` with zeros at padding.
         """
-        data = self._batches(x, batch_size=batch_size)
+        plan = None
+        if not hasattr(x, "element_spec"):
+            x = examples.read_inputs(x, self)
+            plan = self._plan(x, batch_size, is_in_order=steps is not None)
+        data = self._batches(x, batch_size=batch_size, plan=plan)
         is_ids = isinstance(data, batches.IdBatches)
         if (len(data) if is_ids else int(data.cardinality())) == 0:
             return np.zeros((0, *[0] * self.labels_per_token, len(self.labels)), dtype="float32")
         if is_ids:
-            return self._predict_each(data, verbose, steps, callbacks)
-        outputs = super().predict(data, verbose=verbose, steps=steps, callbacks=callbacks)
-        # Keras makes a RaggedTensor of outputs whose lengths differ.
-        return outputs if isinstance(outputs, np.ndarray) else outputs.to_tensor().numpy()
+            outputs = self._predict_each(data, verbose, steps, callbacks)
+        else:
+            outputs = super().predict(data, verbose=verbose, steps=steps, callbacks=callbacks)
+            # Keras makes a RaggedTensor of outputs whose lengths differ.
+            is_array = isinstance(outputs, np.ndarray)
+            outputs = outputs if is_array else outputs.to_tensor().numpy()
+        check_finite([outputs], self, "probabilities")
+        if plan is None:
+            return outputs
+        order = np.concatenate(plan[:steps])
+        return outputs[np.argsort(order)]
+
+    def _plan(self, rows, batch_size, is_in_order):
+        """Which rows make up each batch of `predict`: the places of rows of similar length."""
+        if is_in_order:
+            return np.split(np.arange(len(rows)), range(batch_size, len(rows), batch_size))
+        lengths = [batches.padded_length(len(row), self._is_compiled) for row in rows]
+        return list(places_by_length(lengths, batch_size * _TOKENS_PER_SENTENCE, batch_size))
+
+    @property
+    def _is_compiled(self):
+        """Whether a batch of another shape means a compilation."""
+        return bool(self.jit_compile) or keras.backend.backend() == "jax"
 
     def _predict_each(self, data, verbose, steps, callbacks):
         """Keras' predict loop, without its refusal of outputs whose lengths differ."""
         number = len(data) if steps is None else min(steps, len(data))
-        if steps is None:
-            data.sort()
         bar = keras.utils.Progbar(number, verbose=1 if verbose == "auto" else verbose)
         callbacks = keras.callbacks.CallbackList(callbacks, model=self)
         callbacks.on_predict_begin()
@@ -160,23 +270,29 @@ class ElmoTask(keras.Model):
         callbacks.on_predict_end()
         if self.labels_per_token:
             # A bucket may be longer than any of its sentences.
-            longest = max(map(len, data.rows[: number * data.batch_size]), default=1)
-            longest = max(longest, 1)
-            outputs = [batches.fit_time(output, longest) for output in outputs]
-        outputs = np.concatenate(outputs)
-        return outputs[np.argsort(data.order[: len(outputs)])]
+            longest = max(len(data.rows[i]) for rows in data.plan[:number] for i in rows)
+            outputs = [batches.fit_time(output, max(longest, 1)) for output in outputs]
+        return np.concatenate(outputs)
 
     def _batches(
-        self, x, y=None, sample_weight=None, class_weight=None, batch_size=32, shuffle=False
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        class_weight=None,
+        batch_size=32,
+        shuffle=False,
+        plan=None,
+        needs_labels=False,
     ):
-        """What Keras' own loops take: a tf.data.Dataset, or a PyDataset of ids."""
+        """The data as Keras' own loops take it: a tf.data.Dataset, or a PyDataset of ids."""
         if hasattr(x, "element_spec"):
             if y is not None or sample_weight is not None:
                 raise ValueError(
                     "A tf.data.Dataset holds x, y and sample weights itself. Received: "
                     "y or sample_weight beside it. Zip them into the dataset."
                 )
-            return adapt_dataset(x, self, class_weight)
+            return adapt_dataset(x, self, class_weight, needs_labels)
         inputs = examples.read_inputs(x, self)
         if not inputs and y is not None:
             raise ValueError("`x` must hold at least one sentence. Received: none.")
@@ -194,9 +310,9 @@ class ElmoTask(keras.Model):
                 )
             weights = examples.read_weights(sample_weight, class_weight, y, self.labels, tokens)
         if not self.starts_at_ids:
-            return batches.token_batches(inputs, y, weights, batch_size, shuffle)
+            return batches.token_batches(inputs, y, weights, batch_size, shuffle, plan)
         if not is_ids and keras.backend.backend() == "tensorflow":
-            dataset = batches.token_batches(inputs, y, weights, batch_size, shuffle)
+            dataset = batches.token_batches(inputs, y, weights, batch_size, shuffle, plan)
             return dataset.map(self._text_to_ids)
         return batches.IdBatches(
             inputs,
@@ -206,11 +322,12 @@ class ElmoTask(keras.Model):
             shuffle,
             to_ids=None if is_ids else lambda rows: self.elmo.text_layer(rows).numpy(),
             ids_shape=self.elmo.token_encoder.ids_shape,
-            is_compiled=bool(self.jit_compile) or keras.backend.backend() == "jax",
+            is_compiled=self._is_compiled,
+            plan=plan,
         )
 
     def _text_to_ids(self, tokens, *rest):
-        return (self.elmo.text_layer(tokens), *rest)
+        return (self.elmo.to_ids(tokens), *rest)
 
     def _split(self, x, y, sample_weight, fraction):
         """The last `fraction` of lists and arrays as validation data, as Keras does it."""
@@ -236,11 +353,13 @@ class ElmoTask(keras.Model):
 
         Args:
             filepath: directory to write.
-            format: str. Other formats than `"tf_saved_model"` are Keras' own and start at tokens.
-            **kwargs: `verbose`, and for other formats what `keras.Model.export` takes.
+            format: str. `"tf_saved_model"`, the only format whose runtime runs these models.
+            **kwargs: `verbose`.
+
+        Raises:
+            ValueError: for another format, and as `export_saved_model` does.
         """
-        if format != "tf_saved_model":
-            return super().export(filepath, format=format, **kwargs)
+        saving.check_format(format)
         # Models stand left of serving in the order of imports; this convenience reaches right.
         from elmo_keras import serving
 
@@ -252,11 +371,17 @@ class ElmoTask(keras.Model):
             "labels": list(self.labels),
             "name": self.name,
             "trainable": self.trainable,
-        }
+        } | quantization.config_of(self, self.elmo)
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return restoring.from_config(cls, config, custom_objects)
+        return quantization.from_config(
+            config, lambda config: restoring.from_config(cls, config, custom_objects)
+        )
+
+
+def _is_auto(argument):
+    return isinstance(argument, str) and argument == "auto"
 
 
 def _check_labels_given(x, y):
@@ -265,45 +390,3 @@ def _check_labels_given(x, y):
             "`y` must hold the labels of `x`. Received: y=None. Only a tf.data.Dataset has them "
             "inside."
         )
-
-
-def text_input(elmo):
-    """The Keras input of a task, and the check that its ElmoLayer gives one vector a token."""
-    if elmo.num_representations > 1 or elmo.output_choice == "all" or elmo.keep_boundaries:
-        raise ValueError(
-            "`elmo` must give one vector a token. Received: an ElmoLayer with "
-            f"output={elmo.output_choice!r}, num_representations={elmo.num_representations}, "
-            f"keep_boundaries={elmo.keep_boundaries}. Use output='mix', 'average', 'top' or a "
-            "number, or build a Keras model around it."
-        )
-    is_strings = (
-        keras.backend.backend() == "tensorflow"
-        and elmo.text_layer is not None
-        and not kernels.in_distribution_strategy()
-    )
-    if is_strings:
-        return keras.Input((None,), dtype="string", name="tokens")
-    return keras.Input((None, *elmo.token_encoder.ids_shape), dtype="int32", name="ids")
-
-
-def dense_head(hidden_dim, head_dropout, num_labels, name):
-    """The layers from vectors to probabilities, each behind its dropout, the last in float32."""
-    head = []
-    if hidden_dim:
-        head.append(keras.layers.Dropout(head_dropout, name="hidden_dropout"))
-        head.append(keras.layers.Dense(hidden_dim, activation="relu", name="hidden"))
-    head.append(keras.layers.Dropout(head_dropout, name="output_dropout"))
-    softmax = keras.layers.Dense(num_labels, activation="softmax", dtype="float32", name=name)
-    return [*head, softmax]
-
-
-def check_labels(labels):
-    """The label names as a list of different str."""
-    if isinstance(labels, str) or not all(isinstance(label, str) and label for label in labels):
-        raise ValueError(f"`labels` must be a list of names (str). Received: labels={labels!r}")
-    labels = list(labels)
-    if len(labels) < 2 or len(set(labels)) < len(labels):
-        raise ValueError(
-            f"`labels` must be at least two different names. Received: labels={labels!r}"
-        )
-    return labels

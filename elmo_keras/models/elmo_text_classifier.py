@@ -3,7 +3,8 @@ import numpy as np
 
 from elmo_keras.layers.masked_max_pooling import MaskedMaxPooling
 from elmo_keras.layers.masked_mean_pooling import MaskedMeanPooling
-from elmo_keras.models.elmo_task import ElmoTask, check_labels, dense_head, text_input
+from elmo_keras.models.elmo_task import ElmoTask
+from elmo_keras.models.task_parts import check_labels, dense_head, text_input
 
 POOLINGS = ("mean", "max", "mean_max")
 
@@ -12,8 +13,8 @@ POOLINGS = ("mean", "max", "mean_max")
 class ElmoTextClassifier(ElmoTask):
     """A text classifier: an `ElmoLayer`, pooling over the tokens, a dense head.
 
-    It is compiled when it is made, with Adam, cross-entropy and accuracy; `compile` it anew to
-    choose. For what `fit`, `evaluate` and `predict` take, see `ElmoTask`: sentences or token
+    It is compiled when it is made, with Adam, cross-entropy and accuracy, see `ElmoTask.compile`.
+    For what `fit`, `evaluate` and `predict` take, see `ElmoTask`: sentences or token
     lists, label names or numbers.
 
     Args:
@@ -64,11 +65,10 @@ class ElmoTextClassifier(ElmoTask):
         self.pooling = pooling
         self.hidden_dim = hidden_dim
         self.head_dropout = head_dropout
-        self.compile(
-            optimizer=keras.optimizers.Adam(1e-3, global_clipnorm=5.0),
-            loss=keras.losses.SparseCategoricalCrossentropy(),
-            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        )
+        self.compile()
+
+    def auto_metrics(self):
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
     def classify(self, texts, batch_size=32):
         """The most probable label of each text.

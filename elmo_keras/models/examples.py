@@ -1,8 +1,13 @@
-"""What users hand to `fit`, `evaluate` and `predict`: lists, arrays and tensors, made uniform."""
+"""The data that users hand to `fit`, `evaluate` and `predict`: lists, arrays and tensors."""
+
+import difflib
+import math
+import numbers
 
 import numpy as np
 
-from elmo_keras.text.strings import check_tokens, is_text
+from elmo_keras.text.containers import is_missing, refuse_table, to_batch
+from elmo_keras.text.strings import check_rows, is_text
 
 
 def read_inputs(x, task) -> list:
@@ -15,6 +20,7 @@ def read_inputs(x, task) -> list:
     Raises:
         ValueError: if `x` is none of these.
     """
+    x = to_batch(x, "`x`")
     if not isinstance(x, (list, tuple, np.ndarray)):
         if hasattr(x, "to_list"):  # a RaggedTensor
             x = x.to_list()
@@ -35,10 +41,10 @@ def read_inputs(x, task) -> list:
         raise ValueError(
             f"`x` must be a batch: a list of sentences. Received: the bare str {x!r}. Pass [text]."
         )
-    rows = list(x)
-    if rows and all(isinstance(row, (str, bytes)) for row in rows):
+    rows = check_rows(list(x), allow_spaces=task.elmo.allow_spaces)
+    if rows and not isinstance(rows[0], list):
         return task.tokenizer.split(rows)
-    return [check_tokens(row, index) for index, row in enumerate(rows)]
+    return rows
 
 
 def _read_ids(x, task):
@@ -83,6 +89,7 @@ def read_labels(y, labels, tokens=None) -> list:
             differ.
     """
     number_of = {name: number for number, name in enumerate(labels)}
+    refuse_table(y, "`y`")
     is_padded = getattr(y, "ndim", 0) == 2
     y = _to_list(y, "y")
     if tokens is None:
@@ -115,6 +122,7 @@ def read_weights(sample_weight, class_weight, y, labels, tokens=None) -> list | 
     if sample_weight is None and class_weight is None:
         return None
     of_class = class_weights(class_weight, labels)
+    refuse_table(sample_weight, "`sample_weight`")
     is_padded = getattr(sample_weight, "ndim", 0) == 2
     weights = [1.0] * len(y) if sample_weight is None else _to_list(sample_weight, "sample_weight")
     if len(weights) != len(y):
@@ -129,11 +137,24 @@ def read_weights(sample_weight, class_weight, y, labels, tokens=None) -> list | 
                 f"Received: sample_weight={weight!r} for sentence {i}."
             )
     if tokens is None:
-        return [float(weight) * of_class[label] for weight, label in zip(weights, y)]
+        return [
+            _weight(weight, "`sample_weight`", f"sentence {i}") * of_class[label]
+            for i, (weight, label) in enumerate(zip(weights, y))
+        ]
     result = []
     for i, (weight, row) in enumerate(zip(weights, y)):
+        where = f"sentence {i}"
         if np.ndim(weight):
-            weight = np.array(_of_length(weight, tokens[i], i, "weights", is_padded), "float32")
+            row_of_weights = _of_length(weight, tokens[i], i, "weights", is_padded)
+            weight = np.array(
+                [
+                    _weight(item, "`sample_weight`", f"token {j} of {where}")
+                    for j, item in enumerate(row_of_weights)
+                ],
+                "float32",
+            )
+        else:
+            weight = np.float32(_weight(weight, "`sample_weight`", where))
         result.append((weight * of_class[row]).astype("float32"))
     return result
 
@@ -148,8 +169,20 @@ def class_weights(class_weight, labels) -> np.ndarray:
     weights = np.ones(len(labels), dtype="float32")
     number_of = {name: number for number, name in enumerate(labels)}
     for key, weight in (class_weight or {}).items():
-        weights[_label(key, number_of, "`class_weight`")] = weight
+        number = _label(key, number_of, "`class_weight`")
+        weights[number] = _weight(weight, "`class_weight`", f"label {key!r}")
     return weights
+
+
+def _weight(weight, name, where):
+    """A weight as a float, or a ValueError that names its place."""
+    is_number = isinstance(weight, numbers.Real) and not isinstance(weight, (bool, np.bool_))
+    if not is_number or not math.isfinite(weight) or weight < 0:
+        raise ValueError(
+            f"A weight in {name} must be a finite number of at least 0. Received: {weight!r} for "
+            f"{where}. Give it a number: 1 changes nothing, 0 leaves it out."
+        )
+    return float(weight)
 
 
 def _label(item, number_of, where):
@@ -161,11 +194,33 @@ def _label(item, number_of, where):
     elif isinstance(item, (int, np.integer)) and not isinstance(item, bool):
         if 0 <= item < len(number_of):
             return int(item)
+    elif np.ndim(item):
+        raise _nested_label_error(item, number_of, where)
+    advice = "The labels are what the model was built with."
+    if is_missing(item):
+        advice = "A label is missing: drop such rows."
+    elif isinstance(item, (float, np.floating)):
+        advice = "A label is a class: convert numbers to int. Shares of classes are no labels."
+    elif close := difflib.get_close_matches(str(item), number_of, n=1):
+        advice = f"Is {close[0]!r} meant?"
     names = list(number_of)
     shown = names if len(names) <= 30 else [*names[:30], "..."]
     raise ValueError(
-        f"A label must be one of {shown} or its number. Received: {item!r} in {where}. The labels "
-        "are what the model was built with."
+        f"A label must be one of {shown} or its number. Received: {item!r} in {where}. {advice}"
+    )
+
+
+def _nested_label_error(item, number_of, where):
+    """The ValueError for a list in place of a label: one-hot, or a column of one."""
+    size = np.shape(item)[0]
+    if size == 1:
+        advice = "Flatten a column of labels: `np.ravel(y)`."
+    elif size == len(number_of):
+        advice = "Of one-hot labels pass the classes: `np.argmax(y, axis=-1)`."
+    else:
+        advice = "Pass one label for each sentence; of a tagger, one for each token."
+    return ValueError(
+        f"A label must be a name or a number. Received: {item!r} in {where}. {advice}"
     )
 
 

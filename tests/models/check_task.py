@@ -13,14 +13,17 @@ A test module makes one `Task` and runs all of `CHECKS` on it:
 
 import importlib.util
 import json
+import pathlib
 import re
+import warnings
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 import elmo_keras
-from elmo_keras.models import examples
+from elmo_keras.models import examples, saving
 from tests import toys
 from tests.toys import IS_TENSORFLOW
 
@@ -173,6 +176,9 @@ def forms_of_x(task):
         "array of tokens": padded(TOKENS),
         "padded tensor": elmo_keras.text.pad(TOKENS),
         "ragged tensor": tf.ragged.constant(TOKENS),
+        "Series of sentences": pd.Series(SENTENCES, index=range(9, 9 + NUMBER)),
+        "Series of token lists": pd.Series(TOKENS),
+        "StringDType": np.array(SENTENCES, dtype=np.dtypes.StringDType()),
     }
     return text if IS_TENSORFLOW else text | ids
 
@@ -180,7 +186,7 @@ def forms_of_x(task):
 def forms_of_y(task):
     """Everything that `y` may be, by name."""
     numbers = task.numbers if task.per_token else [int(row[0]) for row in task.numbers]
-    forms = {"list of names": task.y, "list of numbers": numbers}
+    forms = {"list of names": task.y, "list of numbers": numbers, "Series": pd.Series(task.y)}
     if task.per_token:
         forms["array of names"] = padded(task.y)
         forms["array of numbers"] = padded(numbers)
@@ -480,10 +486,10 @@ def check_bad_input(task, tmp_path):
         (char_ids()[..., :40], y, {}, "Received at position 0: dtype=int32, shape=(5, 40)"),
         (char_ids()[:, ::-1], y, {}, "in front of a token in sentence 0: move it"),
         ("a bare str", y, {}, "Received: the bare str 'a bare str'. Pass [text]"),
-        (["a b", ["a", "b"]], y[:2], {}, "Received: 'a b' at position 0"),
-        ([["a", "b"], "a b"], y[:2], {}, "Received: 'a b' at position 1"),
+        (["a b", ["a", "b"]], y[:2], {}, "Received: 'a b' as sentence 0 and ['a', 'b']"),
+        ([["a", "b"], "a b"], y[:2], {}, "Received: 'a b' as sentence 1 and ['a', 'b']"),
         ([["a"], ["a", "", "b"]], y[:2], {}, "an empty token at place 1 of sentence 1"),
-        ([["a", None]], y[:1], {}, "Received: None of type NoneType"),
+        ([["a", None]], y[:1], {}, "Received: None, a missing text, as token 1 of sentence 0"),
     ]
     if IS_TENSORFLOW:
         cases.append((char_ids(), y, {}, "starts at text. Received: ids"))
@@ -629,7 +635,296 @@ def check_tensor_of_nothing(task, tmp_path):
         assert task.predict(x).shape == task.predict([]).shape
 
 
+def check_tables_and_gaps(task, tmp_path):
+    """A table, a missing text, a token with a space: each is refused at every entry."""
+    if not HAS_STRINGS:
+        pytest.skip("strings need TensorFlow")
+    y = task.y
+    table = pd.DataFrame({"text": SENTENCES, "label": ["a"] * NUMBER})
+    gaps = [SENTENCES[0], None, *SENTENCES[2:]]
+    spaced = [*TOKENS[:4], ["Cats sat", "down"]]
+    column = np.array(SENTENCES, dtype=object)[:, np.newaxis]  # df[["text"]].to_numpy()
+    cases = [
+        (table, "Received: DataFrame, a table with the columns 'text', 'label'"),
+        (table[["text"]], "Pass one column of it, like table['text']"),
+        (table.to_dict("list"), "Received: dict, a table"),
+        (gaps, "Received: None, a missing text, as sentence 1"),
+        (pd.Series(gaps), "a missing text, as sentence 1"),
+        ([float("nan"), *SENTENCES[1:]], "Received: nan, a missing text, as sentence 0"),
+        (spaced, "Received: 'Cats sat' as token 0 of sentence 4"),
+        (column, "Received: 'A lovely film .' as token 0 of sentence 0"),
+        (set(SENTENCES), "must have an order"),
+    ]
+    for x, message in cases:
+        for enter in (
+            lambda x: task.fit(x, y),
+            lambda x: task.fit(task.x, y, validation_data=(x, y)),
+            lambda x: task.evaluate(x, y),
+            lambda x: task.predict(x),
+        ):
+            with pytest.raises(ValueError, match=re.escape(message)):
+                enter(x)
+    for labels in (pd.DataFrame({"label": y}), {"label": y}):
+        with pytest.raises(ValueError, match="`y` must be one column.*'label'"):
+            task.fit(task.x, labels)
+    spaced_elmo = toy_elmo(allow_spaces=True)
+    assert task.predict(spaced, model=task.make(spaced_elmo)).shape[0] == NUMBER
+
+
+def check_weights_are_numbers(task, tmp_path):
+    """A weight that is no number would make every weight of the model NaN."""
+    start = task.model.get_weights()
+    first = task.labels[0]
+    for wrong in (None, float("nan"), float("inf"), "2", -1.0, True):
+        message = re.escape(f"Received: {wrong!r} for label {first!r}")
+        with pytest.raises(ValueError, match=f"A weight in `class_weight`.*{message}"):
+            task.fit(task.x, task.y, class_weight={first: wrong})
+        for data in datasets(task).values():
+            with pytest.raises(ValueError, match=message):
+                task.fit(data, class_weight={first: wrong})
+        weights = [1.0, wrong, 1.0, 1.0, 1.0]
+        with pytest.raises(ValueError, match=r"in `sample_weight`.*for sentence 1"):
+            task.fit(task.x, task.y, sample_weight=weights)
+    if task.per_token:
+        weights = [[1.0] * length for length in LENGTHS]
+        weights[3][2] = None
+        with pytest.raises(ValueError, match="Received: None for token 2 of sentence 3"):
+            task.fit(task.x, task.y, sample_weight=weights)
+    for before, after in zip(start, task.model.get_weights()):
+        np.testing.assert_array_equal(before, after)
+    if not HAS_STRINGS:
+        return
+    import tensorflow as tf
+
+    for wrong in (float("nan"), float("inf"), -1.0):
+        data = tensor_slices(TOKENS, task.y, [1.0, wrong, 1.0, 1.0, 1.0]).batch(2)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Sample weights must be finite"):
+            task.fit(data, model=task.make())
+
+
+def check_labels_are_classes(task, tmp_path):
+    """Soft, one-hot and nested labels, of lists and of datasets, which blame y and not x."""
+    number, size = NUMBER, len(task.labels)
+
+    def per_token(row):
+        return [[row] * length for length in LENGTHS] if task.per_token else [row] * number
+
+    one_hot = [1.0] + [0.0] * (size - 1)
+    cases = [
+        (per_token(0.3), "Shares of classes are no labels"),
+        (per_token(1.0), "convert numbers to int"),
+        (per_token(one_hot), "np.argmax"),
+        (per_token([0]), "np.ravel"),
+        (per_token(None), "A label is missing"),
+        (per_token(task.labels[0] + "x"), f"Is {task.labels[0]!r} meant?"),
+    ]
+    for y, advice in cases:
+        with pytest.raises(ValueError, match="A label must be.*" + re.escape(advice)):
+            task.fit(task.x, y)
+    if not HAS_STRINGS:
+        return
+    import tensorflow as tf
+
+    time = (max(LENGTHS),) if task.per_token else ()
+    model = task.make()
+    cases = [
+        (np.full((number, *time), 0.3), "'int32'"),
+        (np.zeros((number, *time, size)), "tf.argmax(y, -1)"),
+        (np.zeros((number, *time, 1)), "label_mode='int'"),
+        (np.zeros((number, *time), bool), "'int32'"),
+    ]
+    for y, advice in cases:
+        data = tf.data.Dataset.from_tensor_slices((padded(TOKENS), y)).batch(2)
+        for enter in (task.fit, task.evaluate):
+            with pytest.raises(ValueError, match="A dataset's y must be.*" + re.escape(advice)):
+                enter(data, model=model)
+        with pytest.raises(ValueError, match="A dataset's y must be"):
+            task.fit(task.x, task.y, validation_data=data, model=model)
+    alone = tf.data.Dataset.from_tensor_slices(padded(TOKENS)).batch(2)
+    for enter in (task.fit, task.evaluate):
+        with pytest.raises(ValueError, match="The dataset must hold labels"):
+            enter(alone, model=model)
+    features = tf.data.Dataset.from_tensor_slices(({"text": SENTENCES}, list(range(number))))
+    with pytest.raises(ValueError, match="of the features 'text'. Pick the text"):
+        task.fit(features.batch(2), model=model)
+    column = tf.data.Dataset.from_tensor_slices((np.array(SENTENCES)[:, None], [0] * number))
+    with pytest.raises(ValueError, match=r"x of shape \(None, 1\).*Drop the last axis"):
+        task.fit(column.batch(2), model=model)
+    spaced = tf.data.Dataset.from_tensor_slices(np.array([["Cats sat", "down"]] * 4)).batch(2)
+    errors = (tf.errors.InvalidArgumentError, ValueError)  # in a graph, eagerly
+    with pytest.raises(errors, match="must not hold white space"):
+        task.predict(spaced, model=model)
+    task.fit(task.x, task.y, model=model)  # after all that, it can be trained
+
+
+def check_compile(task, tmp_path):
+    """`compile()` gives a task its own optimizer, loss and metrics back."""
+    model = task.make()
+    own = model.get_compile_config()
+    model.compile("sgd", metrics=[])
+    assert type(model.optimizer).__name__ == "SGD"
+    model.compile()
+    model.run_eagerly = IS_TENSORFLOW
+    assert type(model.optimizer).__name__ == "Adam"
+    assert (float(model.optimizer.learning_rate), model.optimizer.global_clipnorm) == (
+        pytest.approx(1e-3),
+        5.0,
+    )
+    again = model.get_compile_config()
+    for config in (own, again):
+        config["optimizer"]["config"].pop("name")
+    assert json.dumps(again) == json.dumps(own)
+    result = model.evaluate(task.x, task.y, return_dict=True, verbose=0)
+    assert sorted(result) == ["accuracy", "loss"]
+    model.compile(metrics=[])
+    assert list(model.evaluate(task.x, task.y, return_dict=True, verbose=0)) == ["loss"]
+
+    half = task.make(toy_elmo(dtype="mixed_float16"))
+    for optimizer in ("auto", "sgd", keras.optimizers.SGD()):
+        half.compile(optimizer)
+        assert isinstance(half.optimizer, keras.optimizers.LossScaleOptimizer)
+    half.compile("sgd", auto_scale_loss=False)
+    assert not isinstance(half.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def check_loss_scale_is_saved(task, tmp_path):
+    if not IS_TENSORFLOW:
+        pytest.skip("once is enough")
+    half = task.make(toy_elmo(dtype="mixed_float16"))
+    task.fit(task.x, task.y, model=half)
+    half.save(tmp_path / "half.keras")
+    loaded = keras.saving.load_model(tmp_path / "half.keras")
+    assert isinstance(loaded.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert isinstance(loaded.optimizer.inner_optimizer, keras.optimizers.Adam)
+
+
+def check_clone(task, tmp_path):
+    """`clone` keeps the class; Keras' `clone_model` cannot."""
+    clone = task.model.clone()
+    assert type(clone) is task.cls and clone.labels == task.labels and clone.compiled
+    assert clone.get_config() == task.model.get_config()
+    assert {id(w) for w in clone.weights}.isdisjoint({id(w) for w in task.model.weights})
+    clone.set_weights(task.model.get_weights())
+    np.testing.assert_array_equal(task.predict(model=clone), task.predict())
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
+def check_quantized(task, tmp_path):
+    """A quantised model is saved and loaded with the same answers, in every mode."""
+    if not IS_TENSORFLOW:
+        pytest.skip("Keras quantises in the same way on every backend")
+    for mode in ("int8", "int4", "float8"):
+        model = task.make(hidden_dim=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of layers that Keras cannot quantise
+            model.quantize(mode)
+        expected = task.predict(model=model)
+        model.save(tmp_path / "model.keras")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+            loaded = keras.saving.load_model(tmp_path / "model.keras")
+        np.testing.assert_array_equal(task.predict(model=loaded), expected)
+        modes, own = (
+            [getattr(layer, "quantization_mode", None) for layer in some._flatten_layers()]
+            for some in (loaded, model)
+        )
+        assert modes == own and modes.count(mode) > 3
+
+
+def check_refused_formats(task, tmp_path):
+    """Files that nothing could load, and exports that nothing could run."""
+    for name in ("model.h5", "model.hdf5", "model"):
+        with pytest.raises(ValueError, match="must end in .keras"):
+            task.model.save(tmp_path / name)
+        assert not (tmp_path / name).exists()
+    for format in ("onnx", "litert", "openvino", "torch"):
+        with pytest.raises(ValueError, match=f"Received: format='{format}'. No other runtime"):
+            task.model.export(tmp_path / "exported", format=format)
+    assert not list(tmp_path.iterdir())
+
+
+def check_save_is_whole(task, tmp_path):
+    """An older file survives a failed save, and a weight that is not finite is not saved."""
+    path = tmp_path / "model.keras"
+    model = task.make()
+    model.save(path)
+    old = path.read_bytes()
+    with pytest.raises(ValueError, match="which exists.*overwrite=True"):
+        model.save(path, overwrite=False)
+
+    def fail(filepath, **options):
+        pathlib.Path(filepath).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device.*Make room"):
+        saving.save(model, fail, path)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.keras"] and path.read_bytes() == old
+
+    weight = model.weights[-1]
+    weight.assign(weight.value * float("nan"))
+    with pytest.raises(ValueError, match=f"NaN or infinity in 1 of them: {weight.path}"):
+        model.save(path)
+    with pytest.raises(ValueError, match="probabilities of a model must be finite"):
+        task.predict(model=model)
+    assert path.read_bytes() == old
+
+
+def check_from_preset_options(task, tmp_path):
+    """A misspelt or wrong option is said before the source is read."""
+    for options, message in (
+        ({"poolin": "max"}, "Received: poolin='max'"),
+        ({"hidden_dmi": 3}, "Did you mean hidden_dim?"),
+        ({"dropuot": 0.1}, "Did you mean dropout?"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            task.cls.from_preset(tmp_path / "absent", task.labels, **options)
+    for labels in (2, None, "NV", {"a": 0, "b": 1}, {"a", "b"}):
+        with pytest.raises(ValueError, match="`labels` must be a list"):
+            task.cls.from_preset(tmp_path / "absent", labels)
+    with pytest.raises(ValueError, match=r"`elmo` must be an ElmoLayer.*from_preset"):
+        task.cls("elmo_mini_en", task.labels)
+    assert task.cls(toy_elmo(), pd.Series(["a", "b"])).labels == ["a", "b"]
+
+
+def check_long_documents(task, tmp_path):
+    """`predict` reads texts of similar length together, and gives them back in their order."""
+    if not HAS_STRINGS:
+        pytest.skip("strings need TensorFlow")
+    x = [*TOKENS, ["word"] * 1100, *TOKENS]
+    shapes = []
+    model = task.make()
+    model.run_eagerly = False
+    one = [model.predict([row], verbose=0)[0] for row in (TOKENS[3], x[5])]
+    step = model._batches
+
+    def spy(*args, **kwargs):
+        data = step(*args, **kwargs)
+        shapes.extend(batch[0].shape[:2] for batch in data)
+        return data
+
+    model._batches = spy
+    found = model.predict(x, batch_size=4, verbose=0)
+    assert len(found) == len(x)
+    longest = [time for rows, time in shapes if rows > 1]
+    assert max(longest) < 10, shapes
+    np.testing.assert_allclose(found[5], one[1], atol=1e-5)
+    for place in (3, 9):
+        row = found[place][: len(one[0])] if task.per_token else found[place]
+        np.testing.assert_allclose(row, one[0], atol=1e-5)
+
+
 CHECKS = [
+    check_tables_and_gaps,
+    check_weights_are_numbers,
+    check_labels_are_classes,
+    check_compile,
+    check_loss_scale_is_saved,
+    check_clone,
+    check_quantized,
+    check_refused_formats,
+    check_save_is_whole,
+    check_from_preset_options,
+    check_long_documents,
     check_config,
     check_fit_forms,
     check_predict_forms,

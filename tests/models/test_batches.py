@@ -97,8 +97,6 @@ def test_shuffled_batches_hold_like_lengths():
         times = [ids.shape[1] for ids, _, _ in batches_of(data)]
         assert times != sorted(times)
         data.on_epoch_end()
-    data.sort()
-    assert [lengths[i] for i in data.order] == sorted(lengths)
 
 
 def test_columns_of_labels_and_weights_are_padded():

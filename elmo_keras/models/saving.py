@@ -1,0 +1,90 @@
+"""Files of whole models: written whole, of finite weights, in formats that load again."""
+
+import os
+import pathlib
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+
+def save(
+    model: keras.Model,
+    write: Callable,
+    filepath: str | os.PathLike,
+    overwrite: bool = True,
+    zipped: bool | None = None,
+    **kwargs,
+) -> None:
+    """Saves a model as `.keras`; a file that is there already stays until the new one is whole.
+
+    Keras writes in place: a full disk, or a kill, would leave neither the old model nor the new.
+
+    Args:
+        model: the model.
+        write: `keras.Model.save` of the model.
+        filepath: path that ends in `.keras`.
+        overwrite: bool. Whether a file that is there may be replaced. Defaults to `True`.
+        zipped: as in `keras.Model.save`.
+        **kwargs: Further arguments of `keras.Model.save`.
+
+    Raises:
+        ValueError: if the path does not end in `.keras`, if there is a file and `overwrite` is
+            `False`, or if a weight is not finite. Nothing has been written then.
+        OSError: if the file cannot be written. The old one is whole.
+    """
+    path = pathlib.Path(filepath)
+    if path.suffix != ".keras":
+        raise ValueError(
+            f"`filepath` must end in .keras. Received: {str(path)!r}. The older formats .h5 and "
+            ".hdf5 write models of this kind, but do not load them; for a SavedModel call `export`."
+        )
+    if path.exists() and not overwrite:
+        raise ValueError(
+            f"`filepath` must be a new file where `overwrite=False`. Received: {str(path)!r}, "
+            "which exists. Name another one, or pass overwrite=True."
+        )
+    check_weights(model)
+    if zipped is False:  # a folder: its files cannot be put in place together
+        write(path, overwrite=overwrite, zipped=False, **kwargs)
+        return
+    partial = path.with_name(f".{path.stem}.partial.keras")
+    try:
+        write(partial, overwrite=True, zipped=zipped, **kwargs)
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise OSError(
+            f"{path} could not be written: {error}. A file that was there before is whole. Make "
+            "room and save again."
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_weights(model: keras.Model) -> None:
+    """Raises a ValueError that names the weights of a model that hold NaN or infinity."""
+    bad = [
+        weight.path
+        for weight in model.weights
+        if keras.backend.is_float_dtype(weight.dtype)
+        and not np.isfinite(keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))).all()
+    ]
+    if bad:
+        raise ValueError(
+            f"Weights must be finite to be saved. Received: NaN or infinity in {len(bad)} of them: "
+            f"{', '.join(bad[:5])}{', ...' if len(bad) > 5 else ''}. The training has diverged: go "
+            "back to weights from before, and train with a lower learning rate."
+        )
+
+
+def check_format(format: str) -> None:
+    """Raises a ValueError for an export in a format whose runtime cannot run it."""
+    if format != "tf_saved_model":
+        raise ValueError(
+            "`format` must be 'tf_saved_model'. Received: "
+            f"format={format!r}. No other runtime can run the graph of these models yet: ONNX "
+            "Runtime has no operation for the distinct words of a batch, LiteRT needs TensorFlow's "
+            "own operations (Flex), and neither reads strings. Serve the SavedModel."
+        )
