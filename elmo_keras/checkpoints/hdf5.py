@@ -4,22 +4,23 @@ What stands in it is in `bilm.py`; here are the files.
 """
 
 import contextlib
-import json
 import pathlib
 from collections.abc import Iterator
 
-import h5py
-
-from elmo_keras.checkpoints import bilm, loader, vocabulary_file
+from elmo_keras.checkpoints import bilm, loader, softmax, vocabulary_file
 from elmo_keras.checkpoints.checkpoint import Checkpoint
-from elmo_keras.checkpoints.hdf5_file import holds, open_datasets
+from elmo_keras.checkpoints.file_set import FileSet
+from elmo_keras.checkpoints.finite import check_finite
+from elmo_keras.checkpoints.hdf5_file import hdf5_content, holds, open_datasets
 from elmo_keras.checkpoints.options import Options, options_of
-from elmo_keras.checkpoints.whole_file import written_whole
+from elmo_keras.checkpoints.softmax import Softmax
+from elmo_keras.checkpoints.whole_file import one_a_line, text_content
 from elmo_keras.layers.composite import named_weights
 from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.layers.word_embedding import WordEmbedding
 
 OPTIONS, WEIGHTS, VOCABULARY = "options.json", "weights.hdf5", "vocabulary.txt"
+FILES = FileSet(OPTIONS, (WEIGHTS, VOCABULARY, softmax.FILE))
 
 
 @contextlib.contextmanager
@@ -39,6 +40,7 @@ def open_hdf5(
         ValueError: if a file is damaged, or if they do not fit each other.
     """
     options = Options.read(pathlib.Path(options_path))
+    _check_files(pathlib.Path(options_path), weights_path, vocabulary)
     if token_embeddings is not None and vocabulary is None:
         raise ValueError(
             "`token_embeddings` belong to the words of a vocabulary. Received: them without "
@@ -77,6 +79,9 @@ def save_hdf5(layer: ElmoLayer, directory) -> None:
 
     What the format has no place for stays behind: the mixes, a warm or carried state.
 
+    Killed at any moment, it leaves the old files or the new ones for `from_preset`; to the other
+    programs `options.json` is absent for the moment in which the weights are replaced.
+
     Args:
         layer: an ElmoLayer, built, of a `CharCNN` over bytes (or a `WordEmbedding`) and a
             `BiLSTMStack`.
@@ -84,7 +89,9 @@ def save_hdf5(layer: ElmoLayer, directory) -> None:
             `vocabulary.txt` too; made if absent.
 
     Raises:
-        ValueError: if the layer is not built, or if the format cannot hold it.
+        ValueError: if the layer is not built, if a weight is not finite, or if the format cannot
+            hold the layer.
+        OSError: if a file cannot be written, on a full disk say. The old ones are then unchanged.
 
     Example:
 
@@ -94,6 +101,11 @@ def save_hdf5(layer: ElmoLayer, directory) -> None:
     elmo_keras.checkpoints.save_hdf5(elmo, "elmo_tuned/")
     ```
     """
+    save_with_softmax(layer, directory, None)
+
+
+def save_with_softmax(layer: ElmoLayer, directory, softmax_with: Softmax | None) -> None:
+    """As `save_hdf5`, with the softmax of a language model beside the layer, if there is one."""
     options = options_of(layer)
     if not layer.built:
         raise ValueError(
@@ -102,17 +114,23 @@ def save_hdf5(layer: ElmoLayer, directory) -> None:
         )
     weights = named_weights(layer.token_encoder, "token_encoder")
     weights |= named_weights(layer.bilstm, "bilstm")
-    arrays = loader.dump(bilm.table(layer.token_encoder, layer.bilstm), weights)
-    directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    with written_whole(directory / WEIGHTS) as partial:
-        with h5py.File(partial, "w") as file:
-            for name, array in arrays.items():
-                file.create_dataset(name, data=array)
-        (directory / OPTIONS).write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
-        if isinstance(layer.token_encoder, WordEmbedding) and layer.token_encoder.vocabulary:
-            text = "".join(f"{word}\n" for word in layer.token_encoder.vocabulary)
-            (directory / VOCABULARY).write_text(text, encoding="utf-8", newline="\n")
+    table = bilm.table(layer.token_encoder, layer.bilstm)
+    arrays = loader.dump(table, weights)
+    check_finite({" or ".join(entry.paths): arrays[entry.name] for entry in table}, "layer")
+    parts = {WEIGHTS: hdf5_content(arrays)}
+    if softmax_with is not None:
+        parts |= softmax.contents(softmax_with)
+    if isinstance(layer.token_encoder, WordEmbedding) and layer.token_encoder.vocabulary:
+        parts[VOCABULARY] = text_content(one_a_line(layer.token_encoder.vocabulary))
+    FILES.write(pathlib.Path(directory), options, parts)
+
+
+def _check_files(options_path, *paths):
+    """Raises a ValueError if the options were saved with other files than those beside them."""
+    saved = FILES.found_at(options_path)
+    if saved is not None:
+        paths = [pathlib.Path(path) for path in paths if path is not None]
+        saved.check(*(path.name for path in paths if path == saved.path(path.name)))
 
 
 def is_weights(path: pathlib.Path) -> bool:

@@ -1,14 +1,21 @@
-"""HDF5 files of strangers: only plain arrays that stand in the file itself."""
+"""HDF5 files of arrays: ours are written, those of strangers are read within bounds.
+
+A file of a stranger may hold plain arrays alone, whose numbers stand in the file itself.
+"""
 
 import contextlib
+import hashlib
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
 
 import h5py
+import numpy as np
 
 from elmo_keras.checkpoints import loader
 from elmo_keras.checkpoints.loader import Dataset
+from elmo_keras.checkpoints.whole_file import Content
 
 MAX_ITEMS, MAX_DEPTH = 10_000, 20
 # Real weights hardly compress; an array that claims to is a claim on memory, not weights.
@@ -17,6 +24,61 @@ MAX_CHUNK = 2**24  # bytes; a chunk is read as a whole
 
 # What h5py raises where a file is damaged, by experience.
 ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, AttributeError)
+
+_DIGEST = "elmo_keras_sha256"  # the attribute that holds it
+
+
+def hdf5_content(arrays: Mapping[str, np.ndarray]) -> Content:
+    """Arrays as the content of an HDF5 file, with their digest as an attribute of the file.
+
+    Args:
+        arrays: by their full names. Those of one digest have the same names, types and numbers.
+    """
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array))
+    digest = digest.hexdigest()
+    return Content(digest, lambda file: write_arrays(file, arrays, digest))
+
+
+def write_arrays(
+    file: BinaryIO, arrays: Mapping[str, np.ndarray], digest: str | None = None
+) -> None:
+    """Writes an HDF5 file of arrays.
+
+    HDF5 writes through a Python file here. Where its own driver fails to write, on a full disk say,
+    it crashes at the next file that the process opens.
+
+    Args:
+        file: open for reading and writing bytes, empty.
+        arrays: by their full names.
+        digest: of the arrays, to be kept as an attribute, or `None`.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
+    try:
+        with h5py.File(file, "w") as content:
+            if digest is not None:
+                content.attrs[_DIGEST] = np.bytes_(digest)
+            for name, array in arrays.items():
+                content.create_dataset(name, data=array)
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
+
+
+def digest_in(path: pathlib.Path) -> str | None:
+    """The digest that an HDF5 file says to have; `None` for a file without, or for no HDF5 file."""
+    try:
+        with h5py.File(path, "r") as file:
+            attribute = h5py.h5a.open(file.id, _DIGEST.encode())
+            # An attribute of a stranger may have any type and size.
+            if attribute.shape == () and attribute.dtype == np.dtype("S64"):
+                return file.attrs[_DIGEST].decode("ascii")
+    except ERRORS:
+        pass
+    return None
 
 
 @contextlib.contextmanager

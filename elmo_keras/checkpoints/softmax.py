@@ -3,15 +3,18 @@
 import pathlib
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 
 from elmo_keras.checkpoints import loader, tensorflow_checkpoint, vocabulary_file
-from elmo_keras.checkpoints.hdf5_file import holds, open_datasets
+from elmo_keras.checkpoints.file_set import FileSet
+from elmo_keras.checkpoints.finite import check_finite, in_dtype
+from elmo_keras.checkpoints.hdf5_file import hdf5_content, holds, open_datasets
 from elmo_keras.checkpoints.tensorflow_checkpoint import SOFTMAX
-from elmo_keras.checkpoints.whole_file import written_whole
+from elmo_keras.checkpoints.whole_file import Content, one_a_line, text_content
 
 FILE, VOCABULARY = "softmax_weights.hdf5", "vocabulary.txt"
+# Of a softmax that is saved for itself; that of a preset is a part of the preset.
+FILES = FileSet("softmax.json", (FILE, VOCABULARY))
 
 
 class Softmax(NamedTuple):
@@ -50,15 +53,41 @@ def is_softmax(path: pathlib.Path) -> bool:
     return holds(path, "softmax")
 
 
-def save(softmax: Softmax, directory: pathlib.Path) -> None:
-    """Writes a softmax as AllenNLP publishes them, and its words, one a line."""
-    with written_whole(directory / FILE) as partial, h5py.File(partial, "w") as file:
-        for name, array in zip(SOFTMAX, softmax):
-            file.create_dataset(name, data=array)
+def contents(softmax: Softmax, dtype: str = "float32") -> dict[str, Content]:
+    """The files of a softmax as AllenNLP publishes them, and of its words, one a line.
+
+    Args:
+        softmax: of float32 weights.
+        dtype: that the file holds them in, `"float32"` or `"float16"`.
+
+    Returns:
+        dict of contents by file name, to be written together with a model.
+
+    Raises:
+        ValueError: if a weight is not finite, or too large for float16.
+    """
+    arrays = dict(zip(SOFTMAX, (softmax.kernel, softmax.bias)))
+    check_finite(arrays, "softmax")
+    files = {FILE: hdf5_content(in_dtype(arrays, dtype))}
     if softmax.vocabulary is not None:
-        text = "".join(f"{word}\n" for word in softmax.vocabulary)
-        with written_whole(directory / VOCABULARY) as partial:
-            partial.write_text(text, encoding="utf-8", newline="\n")
+        files[VOCABULARY] = text_content(one_a_line(softmax.vocabulary))
+    return files
+
+
+def save(softmax: Softmax, directory) -> None:
+    """Writes a softmax and its words for a model of AllenNLP or bilm-tf in the same directory.
+
+    Args:
+        softmax: of float32 weights.
+        directory: where `softmax_weights.hdf5`, `vocabulary.txt` and `softmax.json`, the list of
+            the two, go; made if absent. A preset there does not take it for its own: save its
+            language model with `save_to_preset`.
+
+    Raises:
+        ValueError: if a weight is not finite.
+        OSError: if a file cannot be written. The old ones are then unchanged.
+    """
+    FILES.write(pathlib.Path(directory), {}, contents(softmax))
 
 
 def read(

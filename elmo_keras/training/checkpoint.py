@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from elmo_keras.checkpoints.whole_file import written_whole
+from elmo_keras.checkpoints.hdf5_file import write_arrays
+from elmo_keras.checkpoints.whole_file import write_whole
 
 FILE = "checkpoint.h5"
 _STATE = "state"
@@ -33,23 +34,11 @@ def save(checkpoint: Checkpoint, directory: pathlib.Path) -> None:
         OSError: if it cannot be written, on a full disk say. The previous one is then still there.
     """
     path = directory / FILE
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as partial, open(partial, "wb+") as raw:
-            with h5py.File(raw, "w") as file:
-                for name, array in checkpoint.arrays.items():
-                    file.create_dataset(name, data=array)
-                text = json.dumps(checkpoint.state, ensure_ascii=False)
-                file.create_dataset(_STATE, data=np.frombuffer(text.encode(), "uint8"))
-            raw.flush()
-            os.fsync(raw.fileno())
-    # h5py turns what the system says into other kinds of errors.
-    except (OSError, RuntimeError, ValueError) as error:
-        raise OSError(
-            f"The checkpoint {path} could not be written: {error}. "
-            + ("The previous one is whole. " if path.exists() else "")
-            + "Make room and run the command again: it goes on from there."
-        ) from error
+    text = json.dumps(checkpoint.state, ensure_ascii=False)
+    arrays = {**checkpoint.arrays, _STATE: np.frombuffer(text.encode(), "uint8")}
+    previous = "The previous one is whole." if os.path.exists(path) else "There is none before it."
+    advice = "Make room and run the command again: it goes on from there."
+    write_whole(path, lambda file: write_arrays(file, arrays), previous, advice)
 
 
 def load(directory: pathlib.Path) -> Checkpoint | None:

@@ -3,12 +3,11 @@
 import collections
 import dataclasses
 import itertools
-import pathlib
 import warnings
 
 import numpy as np
 
-from elmo_keras.checkpoints.whole_file import written_whole
+from elmo_keras.checkpoints.whole_file import write_words
 from elmo_keras.text.word_vocabulary import SPECIALS, WordVocabulary
 from elmo_keras.training.corpus import Corpus
 
@@ -100,11 +99,12 @@ def build_vocabulary(
 
 
 def write_vocabulary(vocabulary: WordVocabulary, path) -> None:
-    """Writes the words, one a line; an existing file is there until the new one is whole."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as partial:
-        partial.write_text(f"{vocabulary.text}\n", encoding="utf-8", newline="\n")
+    """Writes the words, one a line; an existing file is there until the new one is whole.
+
+    Raises:
+        OSError: if the file cannot be written. An existing one is then unchanged.
+    """
+    write_words(vocabulary.tokens, path)
 
 
 def check_order(vocabulary: WordVocabulary, corpus: Corpus) -> None:
