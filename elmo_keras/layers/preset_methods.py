@@ -28,6 +28,10 @@ class PresetMethods:
         ELMoForManyLangs needs torch to be read, TensorFlow 1 and TF-Hub need TensorFlow;
         `elmo-keras convert` makes a preset of them, which needs neither.
 
+        A layer without `dtype` computes in the global dtype policy, whatever the source was saved
+        in. Without `name` it has the name that its user gave before it was saved, or else a new one
+        of its own, so that one model may hold several of them.
+
         Args:
             source: str, path or pair, as above.
             **options: arguments of `ElmoLayer` that the checkpoint does not decide: `output`,
@@ -42,7 +46,8 @@ class PresetMethods:
             An ElmoLayer, built.
 
         Raises:
-            ValueError: if files are missing, cut short, hostile, or do not fit each other.
+            ValueError: if files are missing, cut short, hostile, or do not fit each other; if an
+                option is no argument of `ElmoLayer`, or has a value that the layer refuses.
             ImportError: if the format needs a package that is not installed.
             OSError: if an address cannot be reached.
 
@@ -59,8 +64,14 @@ class PresetMethods:
     def save_to_preset(self, directory, dtype="float32"):
         """Writes the layer into a directory that `from_preset` reads on every backend.
 
-        It holds what the layer is made of, mixes and a warm state among it, and needs no other
-        package to be read.
+        It holds the layer's config and all its weights, those of mixes and of a warm state too, and
+        needs no other package to be read.
+
+        A preset that is there is replaced as a whole: whenever the program is killed, `from_preset`
+        finds the old one or the new one. While the files are exchanged, `config.json` is absent for
+        a moment; after a kill in that moment the new files are in the hidden folder
+        `.config.json.new`, where `from_preset` reads them, until the next save. Other processes
+        that save to the same directory wait.
 
         Args:
             directory: where `config.json`, `model.weights.h5` and `metadata.json` go; made if
@@ -68,7 +79,9 @@ class PresetMethods:
             dtype: str. `"float32"`, the default, or `"float16"`, half the size, rounded.
 
         Raises:
-            ValueError: if the layer is not built, or quantized.
+            ValueError: if the layer is not built, or quantized; if a weight is NaN or infinite, or
+                too large for float16.
+            OSError: if a file cannot be written, on a full disk say. The old preset is unchanged.
 
         Example:
 

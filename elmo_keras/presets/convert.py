@@ -3,12 +3,13 @@
 import pathlib
 from typing import NamedTuple
 
-from elmo_keras.checkpoints import hdf5, softmax
+from elmo_keras.checkpoints import hdf5
 from elmo_keras.layers.char_cnn import CharCNN
 from elmo_keras.layers.code_point_encoder import CodePointEncoder
 from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.layers.word_embedding import WordEmbedding
 from elmo_keras.presets import preset, reader
+from elmo_keras.presets.sources import FILE_SETS
 
 FORMATS = ("both", "preset", "hdf5")
 
@@ -49,11 +50,12 @@ def convert(source, destination, format: str = "both", **options) -> Conversion:
     Raises:
         ValueError: if the source is none, if the destination holds something, or if `"hdf5"` alone
             is asked for and cannot hold the model.
+        OSError: if a file cannot be written. A preset that is there already is whole.
     """
     if format not in FORMATS:
         raise ValueError(f"`format` must be one of {FORMATS}. Received: format={format!r}")
     destination = pathlib.Path(destination)
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+    if destination.exists() and (not destination.is_dir() or _holds_files(destination)):
         raise ValueError(
             "`destination` must be a new or an empty folder, so that nothing in it is lost. "
             f"Received: {str(destination)!r}, which holds something. Name another one."
@@ -62,10 +64,12 @@ def convert(source, destination, format: str = "both", **options) -> Conversion:
     loaded = reader.load(source, with_softmax=True, **options)
     layer, notes = loaded.layer, []
     if format != "hdf5":
-        preset.save_preset(layer, destination, dtype)
+        preset.save_preset(layer, destination, dtype, loaded.softmax)
     if format != "preset":
         try:
-            hdf5.save_hdf5(layer, destination)
+            # In a preset beside it, the softmax is kept already.
+            softmax = loaded.softmax if format == "hdf5" else None
+            hdf5.save_with_softmax(layer, destination, softmax)
         except ValueError as error:
             if format == "hdf5":
                 raise
@@ -74,7 +78,6 @@ def convert(source, destination, format: str = "both", **options) -> Conversion:
             if format == "hdf5" and loaded.has_mix:
                 notes.append("The HDF5 format has no place for the weights of the mix.")
     if loaded.softmax is not None:
-        softmax.save(loaded.softmax, destination)
         number = len(loaded.softmax.bias)
         notes.append(f"The softmax over {number:,} words is kept beside the model.")
     return Conversion(
@@ -84,6 +87,12 @@ def convert(source, destination, format: str = "both", **options) -> Conversion:
         sorted(path for path in destination.iterdir()),
         notes,
     )
+
+
+def _holds_files(directory):
+    """Whether a directory holds more than the leftovers of a conversion that was killed."""
+    leftovers = [path for files in FILE_SETS for path in files.leftovers(directory)]
+    return any(path not in leftovers for path in directory.iterdir())
 
 
 def sizes_of(layer: ElmoLayer) -> list[str]:

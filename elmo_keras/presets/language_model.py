@@ -1,10 +1,7 @@
 """Language models: an ElmoLayer's preset with the softmax and its words beside it."""
 
-import pathlib
-
 import keras
 
-from elmo_keras.checkpoints import softmax as softmax_file
 from elmo_keras.checkpoints import vocabulary_file
 from elmo_keras.checkpoints.softmax import Softmax
 from elmo_keras.models.bidirectional_language_model import BidirectionalLanguageModel
@@ -46,13 +43,12 @@ def load_language_model(
 
 def save_language_model(model: BidirectionalLanguageModel, directory, dtype="float32") -> None:
     """See `BidirectionalLanguageModel.save_to_preset`."""
-    directory = pathlib.Path(directory)
-    preset.save_preset(model.to_elmo_layer(), directory, dtype)
     kernel, bias = (
-        keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32")).astype(dtype)
+        keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
         for weight in (model.head.softmax.kernel, model.head.softmax.bias)
     )
-    softmax_file.save(Softmax(kernel, bias, model.vocabulary), directory)
+    softmax = Softmax(kernel, bias, model.vocabulary)
+    preset.save_preset(model.to_elmo_layer(), directory, dtype, softmax)
 
 
 def _words(vocabulary):

@@ -3,20 +3,24 @@
 import datetime
 import json
 import pathlib
+import re
 from collections.abc import Mapping
 
-import h5py
 import keras
-import numpy as np
 
-from elmo_keras.checkpoints import json_file, loader
-from elmo_keras.checkpoints.hdf5_file import open_datasets
+from elmo_keras import kernels
+from elmo_keras.checkpoints import json_file, loader, softmax
+from elmo_keras.checkpoints.file_set import FileSet
+from elmo_keras.checkpoints.finite import check_finite, in_dtype
+from elmo_keras.checkpoints.hdf5_file import hdf5_content, open_datasets
 from elmo_keras.checkpoints.options import MAX_CHARACTERS, MAX_LAYERS
-from elmo_keras.checkpoints.whole_file import written_whole
+from elmo_keras.checkpoints.softmax import Softmax
+from elmo_keras.checkpoints.whole_file import text_content
 from elmo_keras.layers.composite import given_weights, named_weights
 from elmo_keras.layers.elmo_layer import ElmoLayer
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+FILES = FileSet(CONFIG, (WEIGHTS, METADATA, softmax.FILE, softmax.VOCABULARY))
 DTYPES = ("float32", "float16")
 # What is made before weights are looked at: layers, mixes, the ids of a token.
 _LIMITS = {
@@ -27,10 +31,25 @@ _LIMITS = {
 }
 # The arguments of ElmoLayer that say which weights it has of its own.
 _DECIDE_OWN_WEIGHTS = {"output", "num_representations", "state", "max_rows"}
+# The name that Keras gives to a layer without one, unique in the program that made it.
+_AUTOMATIC_NAME = re.compile(r"elmo_layer(_\d+)?")
 
 
-def save_preset(layer: ElmoLayer, directory, dtype: str = "float32") -> None:
-    """See `ElmoLayer.save_to_preset`."""
+def save_preset(
+    layer: ElmoLayer, directory, dtype: str = "float32", softmax_with: Softmax | None = None
+) -> None:
+    """Writes a preset, see `ElmoLayer.save_to_preset`.
+
+    Args:
+        layer: built.
+        directory: made if absent.
+        dtype: one of `DTYPES`.
+        softmax_with: the softmax of a language model around the layer, to be saved with it.
+
+    Raises:
+        ValueError: if the layer is not built, quantized, or has weights that are not finite.
+        OSError: if the preset cannot be written; a previous one is then unchanged.
+    """
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {DTYPES}. Received: dtype={dtype!r}")
     if not layer.built:
@@ -47,10 +66,7 @@ def save_preset(layer: ElmoLayer, directory, dtype: str = "float32") -> None:
         path: keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
         for path, weight in _weights(layer).items()
     }
-    if dtype == "float16":
-        _check_range(arrays)
-    directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    check_finite(arrays, "layer")
     config = keras.saving.serialize_keras_object(layer)
     config.pop("build_config", None)
     metadata = {
@@ -58,12 +74,13 @@ def save_preset(layer: ElmoLayer, directory, dtype: str = "float32") -> None:
         "parameter_count": sum(array.size for array in arrays.values()),
         "date_saved": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    with written_whole(directory / WEIGHTS) as partial:
-        with h5py.File(partial, "w") as file:
-            for path, array in arrays.items():
-                file.create_dataset(path, data=array.astype(dtype))
-        _write_json(directory / CONFIG, config)
-        _write_json(directory / METADATA, metadata)
+    parts = {
+        WEIGHTS: hdf5_content(in_dtype(arrays, dtype)),
+        METADATA: text_content(json.dumps(metadata, indent=2) + "\n"),
+    }
+    if softmax_with is not None:
+        parts |= softmax.contents(softmax_with, dtype)
+    FILES.write(pathlib.Path(directory), config, parts)
 
 
 def load_preset(directory: pathlib.Path, cls=ElmoLayer, **options) -> ElmoLayer:
@@ -75,32 +92,57 @@ def load_preset(directory: pathlib.Path, cls=ElmoLayer, **options) -> ElmoLayer:
         **options: arguments of the class that replace the saved ones.
 
     Raises:
-        ValueError: if a file is damaged, or if they do not fit each other.
+        ValueError: if a file is damaged, or if they do not fit each other; if an option has a value
+            that the class refuses, the error of the class.
     """
-    path = directory / CONFIG
-    config = json_file.load(path, "a preset")
+    saved = FILES.find(directory)
+    if saved is None:
+        raise FileNotFoundError(f"{directory / CONFIG} is absent.")
+    path, config = saved.index_path, saved.content
     if not is_config(config):
         raise json_file.Reader(str(path), "the config.json of a preset").error(
             "registered_name", "that of an ElmoLayer", config
         )
-    weights_path = directory / WEIGHTS
+    weights_path = saved.path(WEIGHTS)
     if not weights_path.is_file():
         raise ValueError(f"{directory} must hold a preset. Received: no {WEIGHTS} in it.")
+    saved.check(WEIGHTS)
     _check_sizes(config, path)
     with open_datasets(weights_path) as datasets:
+        layer = _make(cls, config["config"], options, path)
         is_changed = bool(_DECIDE_OWN_WEIGHTS & options.keys())
         try:
-            layer = cls.from_config(_with_options(config["config"], options))
             _fill(layer, datasets, str(weights_path), is_changed)
         except _Unfit as error:
             raise ValueError(str(error)) from error
-        # What a config holds decides which code fails, and how.
         except Exception as error:
-            raise ValueError(
-                f"{path} must be the config of an ElmoLayer, and the arguments {sorted(options)} "
-                f"must be its own. Received: {type(error).__name__}: {error}"
-            ) from error
+            if kernels.in_distribution_strategy():
+                raise  # It may be that states are refused there, which is no fault of the file.
+            # What a config holds decides which code fails, and how.
+            raise _config_error(path, error) from error
     return layer
+
+
+def _make(cls, config, options, path):
+    """A layer of a saved config with other options, not built."""
+    try:
+        return cls.from_config(_with_options(config, options))
+    # What a config holds decides which code fails, and how.
+    except Exception as error:
+        if options:
+            try:
+                cls.from_config(_with_options(config, {}))
+            except Exception as own_error:
+                raise _config_error(path, own_error) from own_error
+            raise  # The config is right: the options are not, and the class says so.
+        raise _config_error(path, error) from error
+
+
+def _config_error(path, error):
+    return ValueError(
+        f"{path} must be the config of an ElmoLayer. Received: {type(error).__name__}: {error}. "
+        "The file is damaged: fetch or save the preset again."
+    )
 
 
 def is_config(content) -> bool:
@@ -136,7 +178,10 @@ def _fill(
     def find(path, shape, dtype=None):
         dataset = expect(path, shape)
         used.add(path)
-        return loader.value(loader.read(dataset, path, source), dtype)
+        try:
+            return loader.value(loader.read(dataset, path, source), dtype)
+        except ValueError as error:
+            raise _Unfit(str(error)) from error
 
     if not is_changed:  # States are made as zeros first: not in a size that the file lacks.
         for name, shape in layer.lstm_states.shapes.items():
@@ -154,13 +199,20 @@ def _fill(
 
 
 def _with_options(config, options):
-    """A layer's config with other arguments. Another dtype is that of its parts, too."""
-    config = {**config, **options}
-    if options.get("dtype") is not None:
-        dtype = keras.dtype_policies.serialize(keras.dtype_policies.get(options["dtype"]))
-        for name in ("token_encoder", "bilstm"):
-            part = config[name]
-            config[name] = {**part, "config": {**part["config"], "dtype": dtype}}
+    """A layer's config with other arguments.
+
+    The dtype is the one asked for or, as for a new layer, the global policy: for the parts, too. A
+    name that was automatic is left out: in a model each layer needs a name of its own.
+    """
+    dtype = keras.dtype_policies.serialize(keras.dtype_policies.get(options.get("dtype")))
+    parts = {
+        name: {**config[name], "config": {**config[name]["config"], "dtype": dtype}}
+        for name in ("token_encoder", "bilstm")
+    }
+    config = {**config, **parts, **options, "dtype": dtype}
+    name = config.get("name")
+    if "name" not in options and isinstance(name, str) and _AUTOMATIC_NAME.fullmatch(name):
+        del config["name"]
     return config
 
 
@@ -211,17 +263,3 @@ def _own_weights(layer):
         for part in (*layer.scalar_mixes, layer.lstm_states)
         for weight in part.weights
     }
-
-
-def _check_range(arrays):
-    largest = max((float(np.abs(a).max()) for a in arrays.values() if a.size), default=0.0)
-    if largest > float(np.finfo("float16").max):
-        raise ValueError(
-            "Weights must be below 65504 to be saved in float16. "
-            f"Received: a weight of {largest:g}. Save them in float32."
-        )
-
-
-def _write_json(path, content):
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")

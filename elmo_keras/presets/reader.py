@@ -1,18 +1,25 @@
 """Finds out what a source is, and reads it."""
 
 import pathlib
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from elmo_keras.checkpoints import hdf5, manylangs, tensorflow_checkpoint
 from elmo_keras.checkpoints.checkpoint import Checkpoint
 from elmo_keras.checkpoints.softmax import Softmax
 from elmo_keras.checkpoints.softmax import read as read_softmax
+from elmo_keras.layers.arguments import arguments_of, check_arguments
 from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.layers.word_embedding import WordEmbedding
 from elmo_keras.presets import preset
-from elmo_keras.presets.recognition import Found, find_softmax, recognise
+from elmo_keras.presets.recognition import Found, find_softmax, recognise, stamp
 from elmo_keras.presets.sources import local
+
+_DECIDED_BY_CHECKPOINTS = {"token_encoder", "bilstm"}
+_OF_SOURCES = {"sha256", "vocabulary", "token_embeddings"}
+_ATTEMPTS = 5  # at reading files that are being replaced
+_Result = TypeVar("_Result")
 
 
 class Loaded(NamedTuple):
@@ -51,18 +58,20 @@ def load(
     Args:
         with_softmax: whether to read the softmax too, where there is one.
     """
+    check_arguments(options, known_options(cls), f"{cls.__name__}.from_preset")
     with local(source, sha256) as paths:
-        found = recognise(paths)
-        softmax = _read_softmax(paths, vocabulary) if with_softmax else None
-        if found.kind == "preset":
-            _refuse_words(vocabulary, token_embeddings)
-            layer = preset.load_preset(found.directory, cls=cls, **options)
-            return Loaded(layer, "preset of elmo_keras", bool(layer.scalar_mixes), softmax)
-        with _open(found, vocabulary, token_embeddings) as checkpoint:
-            if not isinstance(checkpoint.token_encoder, WordEmbedding) and not softmax:
-                _refuse_words(vocabulary, token_embeddings)
-            layer = checkpoint.to_layer(cls=cls, **options)
-            return Loaded(layer, checkpoint.format, checkpoint.mix is not None, softmax)
+
+        def read():
+            found = recognise(paths)
+            softmax = _read_softmax(paths, vocabulary) if with_softmax else None
+            return _load(found, cls, vocabulary, token_embeddings, softmax, options)
+
+        return _of_one_save(paths, read)
+
+
+def known_options(cls=ElmoLayer) -> set[str]:
+    """The names of the options that `from_preset` of a class of layers takes."""
+    return arguments_of(cls) - _DECIDED_BY_CHECKPOINTS | _OF_SOURCES
 
 
 def load_softmax(source, sha256=None, vocabulary=None) -> Softmax:
@@ -84,7 +93,7 @@ def load_softmax(source, sha256=None, vocabulary=None) -> Softmax:
         ValueError: if the source holds no softmax, or is damaged.
     """
     with local(source, sha256) as paths:
-        softmax = _read_softmax(paths, vocabulary)
+        softmax = _of_one_save(paths, lambda: _read_softmax(paths, vocabulary))
     if softmax is None:
         raise ValueError(
             "The source must hold the softmax that the model was trained with. Received: "
@@ -94,16 +103,45 @@ def load_softmax(source, sha256=None, vocabulary=None) -> Softmax:
     return softmax
 
 
-def _read_softmax(paths, vocabulary):
-    place = find_softmax(paths)
-    if place is None:
-        return None
-    weights, is_training_checkpoint, words = place
-    return read_softmax(
-        weights,
-        is_training_checkpoint,
-        words if vocabulary is None else pathlib.Path(vocabulary),
+def _of_one_save(paths: Sequence[pathlib.Path], read: Callable[[], _Result]) -> _Result:
+    """Reads files, and reads them again if a save replaced some of them meanwhile."""
+    for _ in range(_ATTEMPTS):
+        before = stamp(paths)
+        try:
+            result = read()
+        except (ValueError, FileNotFoundError):
+            if stamp(paths) == before:
+                raise
+        else:
+            if stamp(paths) == before:
+                return result
+    raise ValueError(
+        f"{paths[-1]} must stay as it is while it is read. Received: a save during each of "
+        f"{_ATTEMPTS} attempts. Wait until the other program has saved."
     )
+
+
+def _load(found, cls, vocabulary, token_embeddings, softmax, options):
+    if found.kind == "preset":
+        _refuse_words(vocabulary, token_embeddings)
+        layer = preset.load_preset(found.directory, cls=cls, **options)
+        return Loaded(layer, "preset of elmo_keras", bool(layer.scalar_mixes), softmax)
+    with _open(found, vocabulary, token_embeddings) as checkpoint:
+        if not isinstance(checkpoint.token_encoder, WordEmbedding) and not softmax:
+            _refuse_words(vocabulary, token_embeddings)
+        layer = checkpoint.to_layer(cls=cls, **options)
+        return Loaded(layer, checkpoint.format, checkpoint.mix is not None, softmax)
+
+
+def _read_softmax(paths, vocabulary):
+    found = find_softmax(paths)
+    if found is None:
+        return None
+    words = found.vocabulary if vocabulary is None else pathlib.Path(vocabulary)
+    if found.saved is not None:
+        read_parts = [found.weights, *([words] if vocabulary is None and words else [])]
+        found.saved.check(*(path.name for path in read_parts))
+    return read_softmax(found.weights, found.is_training_checkpoint, words)
 
 
 def _open(found: Found, vocabulary, token_embeddings) -> AbstractContextManager[Checkpoint]:

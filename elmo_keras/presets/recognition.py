@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from elmo_keras.checkpoints import hdf5, json_file, manylangs, softmax
+from elmo_keras.checkpoints.file_set import FileSet, SavedFiles
 from elmo_keras.presets import preset
-from elmo_keras.presets.sources import EXPECTED
+from elmo_keras.presets.sources import EXPECTED, FILE_SETS, place
 
 HUB_VARIABLES = pathlib.PurePath("variables", "variables")
 
@@ -28,6 +29,22 @@ class Found(NamedTuple):
     options: pathlib.Path | None = None
     weights: pathlib.Path | None = None
     vocabulary: pathlib.Path | None = None
+
+
+class FoundSoftmax(NamedTuple):
+    """The files of a softmax.
+
+    Attributes:
+        weights: path of an HDF5 file, or of a training checkpoint without its `.index`.
+        is_training_checkpoint: which of them it is. Such a checkpoint may still have no softmax.
+        vocabulary: path of the file of words, if there is one.
+        saved: the set that they are parts of, or `None`.
+    """
+
+    weights: pathlib.Path
+    is_training_checkpoint: bool
+    vocabulary: pathlib.Path | None
+    saved: SavedFiles | None = None
 
 
 def recognise(paths: Sequence[pathlib.Path]) -> Found:
@@ -54,36 +71,38 @@ def recognise(paths: Sequence[pathlib.Path]) -> Found:
     return found
 
 
-def find_softmax(
-    paths: Sequence[pathlib.Path],
-) -> tuple[pathlib.Path, bool, pathlib.Path | None] | None:
-    """`(weights, whether they are a training checkpoint, vocabulary or None)` of a softmax.
+def find_softmax(paths: Sequence[pathlib.Path]) -> FoundSoftmax | None:
+    """The softmax in files, or `None` if they hold none.
 
-    `None` if the files hold none. A training checkpoint may still turn out to be without.
+    A preset of this package holds the softmax that it lists: another one beside it belongs to
+    another model.
 
     Args:
         paths: one directory, or files of it.
     """
     path = paths[-1]
     if not path.is_dir():
-        directory = _Directory(path.parent)
-        prefix = path.with_suffix("") if path.suffix == ".index" else path
-        if directory.has_index(prefix):
-            return prefix, True, directory.vocabulary()
-        return (path, False, directory.vocabulary()) if softmax.is_softmax(path) else None
+        return _Directory(path.parent).softmax_at(path)
     for directory in map(_Directory, (path, *_inner(path))):
-        files = [file for file in directory.find("*.hdf5", "*.h5") if softmax.is_softmax(file)]
-        if len(files) == 1:
-            return files[0], False, directory.vocabulary()
-        prefix = directory.training_prefix()
-        if prefix is not None and not files:
-            return prefix, True, directory.vocabulary()
+        found = directory.softmax()
+        if found is not None or directory.is_preset_without_softmax():
+            return found
     return None
+
+
+def stamp(paths: Sequence[pathlib.Path]) -> tuple:
+    """A value that differs before and after something is saved where the files are."""
+    places = {path if path.is_dir() else path.parent for path in paths}
+    return tuple(files.stamp(place) for place in sorted(places) for files in FILE_SETS)
 
 
 def _inner(path):
     """The one folder around all that archives often have, or nothing."""
-    inner = [child for child in sorted(path.iterdir()) if child.is_dir()]
+    inner = [
+        child
+        for child in sorted(path.iterdir())
+        if child.is_dir() and not child.name.startswith(".")
+    ]
     return inner if len(inner) == 1 else []
 
 
@@ -95,7 +114,7 @@ class _Directory:
 
     def model(self) -> Found | None:
         """The model in the directory, or `None` if it holds none."""
-        config = self.path / preset.CONFIG
+        config = place(self.path / preset.CONFIG)
         if config.is_file() and (
             (self.path / preset.WEIGHTS).is_file() or preset.is_config(_json(config))
         ):
@@ -124,13 +143,66 @@ class _Directory:
         return self.of_weights(self._options(path), path)
 
     def of_weights(self, options, weights) -> Found:
-        return Found("hdf5", self.path, options, weights, self.vocabulary())
+        options, weights = place(options), place(weights)
+        return Found("hdf5", self.path, options, weights, self.vocabulary(self.saved(hdf5.FILES)))
 
     def of_training(self, prefix) -> Found:
         return Found("training", self.path, self._options(prefix), prefix, self.vocabulary())
 
-    def vocabulary(self) -> pathlib.Path | None:
-        """The file of words, if there is one that must be it."""
+    def softmax(self) -> FoundSoftmax | None:
+        """The softmax in the directory."""
+        if self.is_preset_without_softmax():
+            return None
+        listed = self._listed_softmax()
+        if listed is not None:
+            return listed
+        files = [file for file in self.find("*.hdf5", "*.h5") if softmax.is_softmax(file)]
+        if len(files) == 1:
+            return FoundSoftmax(files[0], False, self.vocabulary())
+        prefix = self.training_prefix()
+        if prefix is not None and not files:
+            return FoundSoftmax(prefix, True, self.vocabulary())
+        return None
+
+    def is_preset_without_softmax(self) -> bool:
+        """Whether the directory holds a preset that lists its parts, and no softmax among them."""
+        saved = self.saved(preset.FILES)
+        return saved is not None and saved.digests is not None and not saved.lists(softmax.FILE)
+
+    def softmax_at(self, path) -> FoundSoftmax | None:
+        """The softmax in a file of the directory."""
+        prefix = path.with_suffix("") if path.suffix == ".index" else path
+        if self.has_index(prefix):
+            return FoundSoftmax(prefix, True, self.vocabulary())
+        listed = self._listed_softmax() if path.name == softmax.FILE else None
+        if listed is not None:
+            return listed
+        return FoundSoftmax(path, False, self.vocabulary()) if softmax.is_softmax(path) else None
+
+    def _listed_softmax(self):
+        for saved in filter(None, map(self.saved, FILE_SETS)):
+            if saved.lists(softmax.FILE):
+                weights = saved.path(softmax.FILE)
+                return FoundSoftmax(weights, False, self.vocabulary(saved), saved)
+        return None
+
+    def saved(self, files: FileSet) -> SavedFiles | None:
+        """The set of files in the directory, or `None` if there is none."""
+        try:
+            return files.find(self.path)
+        except ValueError:
+            return None
+
+    def vocabulary(self, saved: SavedFiles | None = None) -> pathlib.Path | None:
+        """The file of words, if there is one that must be it.
+
+        Args:
+            saved: the set that the model belongs to, if it belongs to one.
+        """
+        if saved is not None and saved.lists(softmax.VOCABULARY):
+            return saved.path(softmax.VOCABULARY)
+        if saved is not None and not saved.is_complete:
+            return None  # One that is there is that of the model before.
         patterns = ("vocabulary.txt", "vocab*.txt", "vocab*.txt.gz")
         for pattern in patterns:
             found = self.find(pattern)
@@ -139,6 +211,9 @@ class _Directory:
         return None
 
     def _weights(self):
+        saved = self.saved(hdf5.FILES)
+        if saved is not None and saved.lists(hdf5.WEIGHTS) and saved.path(hdf5.WEIGHTS).is_file():
+            return self.path / hdf5.WEIGHTS
         # A directory may hold other HDF5 files, vectors for example: look inside.
         files = self.find("*.hdf5", "*.h5")
         if len(files) > 1:
@@ -146,6 +221,9 @@ class _Directory:
         return self._only(files, "weights") if files else None
 
     def _options(self, weights):
+        saved = self.saved(hdf5.FILES)
+        if saved is not None and not saved.is_complete:
+            return saved.index_path
         files = self.find("options.json") or self.find("*options*.json")
         if not files:
             raise self.error(f"{weights.name} without options (JSON) beside it")

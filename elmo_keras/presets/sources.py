@@ -5,7 +5,8 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from elmo_keras.presets import archives, download
+from elmo_keras.checkpoints import hdf5, softmax
+from elmo_keras.presets import archives, download, preset
 from elmo_keras.presets.published import BUNDLED, PUBLISHED
 
 EXPECTED = (
@@ -13,6 +14,7 @@ EXPECTED = (
     "with the options beside them, a pair (options, weights), an http(s) address of any of these, "
     f"or one of the names {', '.join(map(repr, (*BUNDLED, *PUBLISHED)))}."
 )
+FILE_SETS = (preset.FILES, hdf5.FILES, softmax.FILES)
 # What AllenNLP calls the two files of a model.
 _WEIGHTS_ADDRESS, _OPTIONS_ADDRESS = "weights.hdf5", "options.json"
 
@@ -43,6 +45,12 @@ def local(source, sha256=None) -> Iterator[list[pathlib.Path]]:
         except ValueError as error:
             # The folder is gone when the error is read; the archive is what its reader knows.
             raise ValueError(str(error).replace(str(folder), str(archive))) from error
+
+
+def place(path: pathlib.Path) -> pathlib.Path:
+    """Where the file is that belongs at a path: there, or where a killed save has left it."""
+    places = (files.place(path) for files in FILE_SETS)
+    return next((found for found in places if found != path), path)
 
 
 def _addressed(source, sha256):
@@ -86,7 +94,7 @@ def _fetched(source, sha256):
         raise ValueError(f"{EXPECTED} Received: {source!r} of type {type(source).__name__}.")
     path = pathlib.Path(source).expanduser()
     is_prefix = path.with_name(path.name + ".index").is_file()  # of a TensorFlow checkpoint
-    if not path.exists() and not is_prefix:
+    if not place(path).exists() and not is_prefix:
         raise ValueError(f"{EXPECTED} Received: {str(path)!r}, which does not exist.")
     return path
 

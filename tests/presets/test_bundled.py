@@ -90,7 +90,6 @@ def test_substitutes():
 
 
 def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
-    toys.elmo(output="top")(toys.ids())
     layer = toys.elmo()
     layer(toys.ids())
     layer.save_to_preset(tmp_path / "elmo_mini_en")

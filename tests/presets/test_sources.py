@@ -7,12 +7,12 @@ import tarfile
 import threading
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
 import elmo_keras
 from elmo_keras import presets
-from elmo_keras.checkpoints import softmax
 from elmo_keras.presets import published, sources
 from tests import foreign, toys
 from tests.toys import to_numpy
@@ -185,7 +185,9 @@ def test_no_model_in_it(tmp_path):
 
 def test_the_softmax_file_of_allennlp(tmp_path):
     words, (kernel, bias) = foreign.words_and_softmax(6)
-    softmax.save(softmax.Softmax(kernel, bias, words), tmp_path)
+    with h5py.File(tmp_path / "softmax_weights.hdf5", "w") as file:
+        file["softmax/W"], file["softmax/b"] = kernel, bias
+    (tmp_path / "vocabulary.txt").write_text("\n".join(words), encoding="utf-8")
     for source in (tmp_path, tmp_path / "softmax_weights.hdf5"):
         read = presets.load_softmax(source)
         np.testing.assert_array_equal(read.kernel, kernel)
