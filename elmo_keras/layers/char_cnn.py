@@ -1,4 +1,7 @@
+from collections.abc import Iterable
+
 import keras
+import numpy as np
 from keras import ops
 
 from elmo_keras import kernels
@@ -115,6 +118,27 @@ class CharCNN(TokenEncoder):
     def text_layer(self):
         return CharacterIds(self.max_characters, name="character_ids")
 
+    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
+        """The character ids of words, as `text_layer()` makes them, without TensorFlow.
+
+        Args:
+            words: iterable of str. bytes need not be UTF-8.
+
+        Returns:
+            `(len(words), max_characters)` int32, one row a word; zeros for an empty word.
+
+        Raises:
+            ValueError: if `words` is a bare str, or if one of them is not text.
+
+        Example:
+
+        >>> import elmo_keras
+        >>> encoder = elmo_keras.layers.CharCNN(filters=[(1, 4)], max_characters=5)
+        >>> encoder.numpy_ids(["cat", "a"]).tolist()
+        [[259, 100, 98, 117, 260], [259, 98, 260, 261, 261]]
+        """
+        return alphabet.character_ids(words, self.max_characters)
+
     def build(self, input_shape):
         dtype = self.dtype_policy
         self.char_embedding = keras.layers.Embedding(
@@ -157,13 +181,13 @@ class CharCNN(TokenEncoder):
         return ops.reshape(x[:-1], (batch, time, self.output_dim))
 
     def encode(self, characters):
-        """The vectors of tokens that are different already; nothing is checked.
+        """The vectors of words that are different already; nothing is checked.
 
         Args:
-            characters: `(tokens, max_characters)` int, at least one token.
+            characters: `(words, max_characters)` int, at least one word. Rows of zeros are padding.
 
         Returns:
-            `(tokens, output_dim)` float.
+            `(words, output_dim)` float.
         """
         if kernels.has_dynamic_shapes(characters):
             x = self._convolve_by_length(characters)

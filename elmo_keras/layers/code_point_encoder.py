@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 from keras import ops
@@ -127,6 +129,32 @@ class CodePointEncoder(TokenEncoder):
     def text_layer(self):
         return self.ids_layer
 
+    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
+        """The ids of words, as `text_layer()` makes them, without TensorFlow.
+
+        Args:
+            words: iterable of str. bytes are read as UTF-8.
+
+        Returns:
+            `(len(words), *ids_shape)` int32, one row a word: the id of the word, if there is a
+            table of words, then those of its characters, if there is a CNN. Zeros for an empty
+            word.
+
+        Raises:
+            ValueError: if `words` is a bare str, or if one of them is not text.
+
+        Example:
+
+        >>> import elmo_keras
+        >>> marks = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+        >>> encoder = elmo_keras.layers.CodePointEncoder(
+        ...     characters=[*marks, "我", "吃"], filters=[(1, 4)], max_characters=5
+        ... )
+        >>> encoder.numpy_ids(["吃我", "x"]).tolist()
+        [[6, 8, 7, 5, 4], [6, 3, 5, 4, 4]]
+        """
+        return self.ids_layer.numpy_ids(words)
+
     def build(self, input_shape):
         dtype = self.dtype_policy
         dim = 0
@@ -157,13 +185,28 @@ class CodePointEncoder(TokenEncoder):
 
     def call(self, ids):
         self.check_range(ids)
+        return self._project(ids, self.char_cnn)  # (batch, time, projection_dim)
+
+    def encode(self, ids):
+        """The vectors of words that are different already; nothing is checked.
+
+        Args:
+            ids: `(words, *ids_shape)` int, at least one word. Rows of zeros are padding.
+
+        Returns:
+            `(words, projection_dim)` float.
+        """
+        return self._project(ids, self.char_cnn.encode if self.has_characters else None)
+
+    def _project(self, ids, char_cnn):
+        """The projection of the parts of a word; `char_cnn` is applied to its characters."""
         x = []
         if self.has_words:
             x.append(self.word_embedding(ids[..., 0]))
         if self.has_characters:
-            x.append(self.char_cnn(ids[..., 1:] if self.has_words else ids))
+            x.append(char_cnn(ids[..., 1:] if self.has_words else ids))
         x = ops.concatenate(x, axis=-1) if len(x) > 1 else x[0]  # words first
-        return self.projection(x)  # (batch, time, projection_dim)
+        return self.projection(x)
 
     def get_config(self):
         config = super().get_config()

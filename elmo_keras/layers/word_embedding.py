@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 
@@ -103,6 +105,35 @@ class WordEmbedding(TokenEncoder):
             return None
         return WordIds(self._vocabulary.text, unknown=self.unknown, name="word_ids")
 
+    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
+        """The ids of words, as `text_layer()` makes them, without TensorFlow.
+
+        Args:
+            words: iterable of str. bytes are read as UTF-8.
+
+        Returns:
+            `(len(words),)` int32; 0 for an empty word.
+
+        Raises:
+            ValueError: if the layer has no vocabulary, if `words` is a bare str, or if one of them
+                is not text.
+
+        Example:
+
+        >>> import elmo_keras
+        >>> words = ["<S>", "</S>", "<UNK>", "the", "cat"]
+        >>> encoder = elmo_keras.layers.WordEmbedding(5, 6, vocabulary=words)
+        >>> encoder.numpy_ids(["the", "dog", "cat"]).tolist()
+        [4, 3, 5]
+        """
+        if not self._has_vocabulary:
+            raise ValueError(
+                "A WordEmbedding needs its vocabulary to make ids of words. Received: one without "
+                "a vocabulary, which takes ids alone. Load or build it with `vocabulary`, the "
+                "file of words that it was trained with."
+            )
+        return self._vocabulary.ids_of(words, self._vocabulary.number_of(self.unknown) + 1)
+
     def build(self, input_shape):
         self.embedding = keras.layers.Embedding(
             self.num_words + 1, self.dim, dtype=self.dtype_policy, name="embedding"
@@ -113,6 +144,17 @@ class WordEmbedding(TokenEncoder):
     def call(self, ids):
         self.check_range(ids)
         return self.embedding(ids)  # (batch, time, dim)
+
+    def encode(self, ids):
+        """The vectors of words that are different already; nothing is checked.
+
+        Args:
+            ids: `(words,)` int. Zeros are padding.
+
+        Returns:
+            `(words, dim)` float.
+        """
+        return self.embedding(ids)
 
     def get_config(self):
         config = super().get_config()

@@ -4,7 +4,11 @@ Numbers are those of bilm-tf (`bilm/data.py`, class UnicodeCharsVocabulary) befo
 id that leaves this package is one higher, so that 0 is free to say "no token here".
 """
 
+from collections.abc import Iterable
+
 import numpy as np
+
+from elmo_keras.text.word_lists import clean_words
 
 BEGIN_SENTENCE = 256
 END_SENTENCE = 257
@@ -37,20 +41,27 @@ def boundary_ids(max_characters):
     return begin, end
 
 
-def character_ids(words, max_characters):
-    """The rows of character ids of words, in numpy: what the layer `CharacterIds` makes.
+def character_ids(words: Iterable[str], max_characters: int) -> np.ndarray:
+    """The rows of character ids of words, in numpy: equal to those of the layer `CharacterIds`.
 
     Args:
-        words: list of str (or bytes, where they are no UTF-8).
+        words: iterable of str (or bytes, which need not be UTF-8).
         max_characters: int. Length of a row.
 
     Returns:
-        `(words, max_characters)` int32.
+        `(words, max_characters)` int32. The row of an empty word, which is padding, is zeros.
+
+    Raises:
+        ValueError: if `words` is a bare str, or if one of them is not text.
+
+    Example:
+
+    >>> character_ids(["cat", ""], max_characters=5).tolist()
+    [[259, 100, 98, 117, 260], [0, 0, 0, 0, 0]]
     """
+    words = clean_words(words)
     room = max_characters - 2
-    encoded = [
-        word if isinstance(word, bytes) else word.encode("utf-8", "replace") for word in words
-    ]
+    encoded = [word if isinstance(word, bytes) else word.encode() for word in words]
     encoded = [word[:room] for word in encoded]
     length = np.array([len(word) for word in encoded], "int64").reshape(-1, 1)
     # numpy fills fixed sizes up with zeros.

@@ -1,9 +1,13 @@
+import functools
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 
 from elmo_keras._optional import tensorflow as tf
 from elmo_keras.text.text_layer import TextLayer, at_least_one_step
 from elmo_keras.text.vocabulary import Vocabulary
+from elmo_keras.text.word_lists import clean_words
 
 BEGIN_SENTENCE, END_SENTENCE = "<bos>", "<eos>"
 BEGIN_WORD, END_WORD = "<bow>", "<eow>"
@@ -100,6 +104,65 @@ class CodePointIds(TextLayer):
             filler = self._characters.number_of(FILLER)
             row += [*word, *[filler] * (self.max_characters - len(word))]
         return np.array(row, dtype="int32") + 1
+
+    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
+        """The ids of words, made in numpy; equal to those of the call.
+
+        Args:
+            words: iterable of str (or bytes, which need not be UTF-8).
+
+        Returns:
+            `(words, ids)` int32. The row of an empty word, which is padding, is zeros.
+
+        Raises:
+            ValueError: if `words` is a bare str, or if one of them is not text.
+        """
+        words = [
+            word.decode("utf-8", "replace") if isinstance(word, bytes) else word
+            for word in clean_words(words)
+        ]
+        cut = [word[: self.max_characters - 2] for word in words]
+        parts = []
+        if self._words is not None:
+            unknown = self._words.number_of(UNKNOWN)
+            numbers = np.array([self._words.number_of(word, unknown) for word in cut], "int32")
+            parts.append(numbers.reshape(-1, 1))
+        if self._characters is not None:
+            parts.append(self._numpy_numbers(cut))
+        ids = np.concatenate(parts, axis=1) + 1
+        marks = dict(zip((BEGIN_SENTENCE, END_SENTENCE), self.boundary_ids()))
+        for place, word in enumerate(words):
+            if word in marks:
+                ids[place] = marks[word]
+            elif not word:
+                ids[place] = 0
+        return ids
+
+    def _numpy_numbers(self, words):
+        """The numbers `(words, max_characters)` of the characters of cut words."""
+        begin, end, filler = map(self._characters.number_of, (END_WORD, BEGIN_WORD, FILLER))
+        room = self.max_characters - 2
+        length = np.array([len(word) for word in words], "int64").reshape(-1, 1)
+        # numpy stores a str of fixed length as its code points and fills it up with zeros.
+        code_points = np.array(words, dtype=f"U{room}").view("uint32").reshape(-1, room)
+        table = self._code_point_numbers
+        numbers = np.full((len(words), self.max_characters), filler, dtype="int32")
+        numbers[:, 0] = begin
+        known = table[np.minimum(code_points, len(table) - 1)]
+        numbers[:, 1:-1] = np.where(np.arange(room) < length, known, filler)
+        np.put_along_axis(numbers, length + 1, end, axis=1)
+        return numbers
+
+    @functools.cached_property
+    def _code_point_numbers(self):
+        """The number of each code point; the last entry is for all higher ones."""
+        single = [entry for entry in self._characters.tokens if len(entry) == 1]
+        table = np.full(
+            max(map(ord, single), default=0) + 2, self._characters.number_of(UNKNOWN), "int32"
+        )
+        for entry in single:
+            table[ord(entry)] = self._characters.number_of(entry)
+        return table
 
     def call(self, tokens):
         self.check_text(tokens, rank=2, form="tokens of shape (batch, time), dtype string")

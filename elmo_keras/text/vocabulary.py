@@ -1,8 +1,12 @@
 """Which id a token has, where ids are numbers in a list."""
 
 import functools
+from collections.abc import Iterable
+
+import numpy as np
 
 from elmo_keras._optional import tensorflow as tf
+from elmo_keras.text.word_lists import clean_words
 
 
 class Vocabulary:
@@ -56,6 +60,23 @@ class Vocabulary:
     def number_of(self, token, default=None):
         """The number of a token, or `default`."""
         return self._numbers.get(token, default)
+
+    def ids_of(self, words: Iterable[str], unknown_id: int) -> np.ndarray:
+        """The ids of words, in numpy: equal to those of the layer `WordIds`.
+
+        Args:
+            words: iterable of str (or bytes).
+            unknown_id: int. The id of the words that are not in the vocabulary.
+
+        Returns:
+            `(words,)` int32: a word's number plus one; 0 for an empty word, which is padding.
+
+        Raises:
+            ValueError: if `words` is a bare str, or if one of them is not text.
+        """
+        numbers, unknown = self._numbers, unknown_id - 1
+        ids = (numbers.get(word, unknown) + 1 if word else 0 for word in clean_words(words))
+        return np.fromiter(ids, "int32")
 
     @functools.cached_property
     def _keys_and_values(self):

@@ -1,0 +1,40 @@
+"""Lists of words, as ids are made of them without TensorFlow."""
+
+from collections.abc import Iterable
+
+from elmo_keras.text.containers import to_batch
+from elmo_keras.text.strings import clean
+
+
+def clean_words(words: Iterable[str]) -> list[str | bytes]:
+    """Words as the text layers see them: valid Unicode, see `elmo_keras.text.strings.clean`.
+
+    Args:
+        words: iterable of str, or of bytes.
+
+    Returns:
+        list of str; of bytes where these are not UTF-8.
+
+    Raises:
+        ValueError: if `words` is a bare str or a table, or if one of them is not text.
+
+    Example:
+
+    >>> clean_words(["a", b"b", "\\ud800"])
+    ['a', 'b', '\ufffd']
+    """
+    words = to_batch(words, "`words`")
+    if isinstance(words, (str, bytes)) or not hasattr(words, "__iter__"):
+        raise ValueError(
+            f"`words` must be a list of str. Received: {words!r}. Put a single word into a list."
+        )
+    cleaned = []
+    for place, word in enumerate(words):
+        if not isinstance(word, (str, bytes)):
+            raise ValueError(
+                f"`words` must be a list of str. Received: {word!r} of type "
+                f"{type(word).__name__} at place {place}. Pass the words of several sentences as "
+                "one flat list."
+            )
+        cleaned.append(clean(word))
+    return cleaned
