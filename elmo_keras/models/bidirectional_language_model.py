@@ -1,4 +1,5 @@
-from typing import NamedTuple
+import os
+from typing import Any
 
 import keras
 import numpy as np
@@ -6,58 +7,48 @@ import numpy as np
 from elmo_keras import kernels
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.elmo_layer import ElmoLayer
+from elmo_keras.layers.finite import check_finite
 from elmo_keras.layers.language_model_head import LanguageModelHead
-from elmo_keras.models import examples, restoring
-from elmo_keras.text import byte_alphabet
-from elmo_keras.text.lengths import bucket, places_by_length
-from elmo_keras.text.strings import pad_checked
+from elmo_keras.models import restoring, saving
+from elmo_keras.models.language_model_parts import (
+    MAX_TOKENS,
+    Compiled,
+    not_trained_by_keras,
+    read_sentences,
+    top_layer,
+)
+from elmo_keras.models.perplexity import Perplexity
 from elmo_keras.text.word_ids import WordIds
 from elmo_keras.text.word_vocabulary import SPECIALS, UNKNOWN, WordVocabulary
 
-# Logits of one direction that are made at once, at most: 128 MB. And words, for the LSTMs' sake.
-_MAX_LOGITS = 2**25
-_MAX_TOKENS = 4096
 DIRECTIONS = ("both", "forward", "backward")
-
-
-class Perplexity(NamedTuple):
-    """How many words a language model hesitates between, on average.
-
-    Attributes:
-        forward: float, of the forward direction: `exp` of the mean negative log-probability of a
-            word, the end of its sentence among the words.
-        backward: float, of the backward direction, the begin among them.
-        mean: float, of both together: `exp` of the mean of the two means.
-        words: int. Words predicted by each direction.
-    """
-
-    forward: float
-    backward: float
-    mean: float
-    words: int
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class BidirectionalLanguageModel(keras.Model):
-    """The biLM inside of ELMo as what it is trained as: two language models and one softmax.
+    """ELMo's bidirectional language model: two language models that share one softmax.
 
-    The forward one gives each word a probability by the words before it, the backward one by those
-    behind it. Both read characters, so that every word can be read; what can be predicted are the
-    words of the vocabulary, `<UNK>` for all others.
+    The forward one gives each word a probability by the words before it, the backward one by the
+    words after it. They read words as the token encoder of the ElmoLayer does: by characters, by
+    code points, or by a table of words. They predict the words of `vocabulary`, and `<UNK>` for
+    all others.
 
     It is a Functional model of `(batch, time)` tokens (where strings cannot go into a graph: of
     their ids and their numbers in the vocabulary) with outputs `(batch, time + 2, 2)`: the
     logarithms of each word's two probabilities, see `layers.LanguageModelHead`. It is trained by
-    `elmo_keras.training.pretrain`, or the command `elmo-keras pretrain`.
+    `elmo_keras.training.pretrain`, or the command `elmo-keras pretrain`; `compile` and `fit` raise
+    an error that says so.
 
     Args:
         elmo: `ElmoLayer` whose token encoder, LSTMs and tokenizer are taken, its weights shared.
+            The token encoder must make ids of words (`numpy_ids`).
         vocabulary: list of str, or one str with a word a line: the words of the softmax, `<S>`,
             `</S>` and `<UNK>` among them, by falling frequency.
         **kwargs: Model keyword arguments, like `name`.
 
     Raises:
-        ValueError: if the vocabulary lacks one of the three, or holds a word twice.
+        ValueError: if the vocabulary lacks one of the three, or holds a word twice; or if the
+            token encoder takes ids alone, like a `WordEmbedding` without a vocabulary.
 
     Example:
 
@@ -78,7 +69,7 @@ class BidirectionalLanguageModel(keras.Model):
     def __init__(self, elmo, vocabulary, **kwargs):
         self_vocabulary = WordVocabulary(vocabulary)
         begin, end, _ = (self_vocabulary.number_of(word) for word in SPECIALS)
-        top = _top(elmo)
+        top = top_layer(elmo)
         head = LanguageModelHead(
             len(self_vocabulary), begin, end, dtype=elmo.dtype_policy, name="head"
         )
@@ -102,7 +93,7 @@ class BidirectionalLanguageModel(keras.Model):
         self.elmo = top
         self.head = head
         self.words = self_vocabulary
-        self._compiled = _Compiled(self)
+        self._compiled = Compiled(self)
 
     @property
     def vocabulary(self):
@@ -164,33 +155,45 @@ class BidirectionalLanguageModel(keras.Model):
             **options: arguments of `ElmoLayer`: `output`, `dropout`, `state` and so on.
         """
         elmo = self.elmo
-        options = {"tokenizer": elmo.tokenizer, "dtype": elmo.dtype_policy, **options}
+        options = {
+            "tokenizer": elmo.tokenizer,
+            "allow_spaces": elmo.allow_spaces,
+            "dtype": elmo.dtype_policy,
+            **options,
+        }
         layer = ElmoLayer(elmo.token_encoder, elmo.bilstm, **options)
         layer.build((None, None, *elmo.token_encoder.ids_shape))
         return layer
 
-    def predict(self, x, batch_size=32, verbose="auto", **kwargs):
+    def predict(self, x, batch_size: int | None = 32, verbose: str | int = "auto") -> np.ndarray:
         """The logarithms of the words' probabilities.
 
         Args:
-            x: sentences or token lists.
-            batch_size: int. Sentences at once, at most. Defaults to `32`.
-            verbose: as in `keras.Model.predict`.
+            x: list of sentences or of token lists.
+            batch_size: int. Sentences at once, at most; `None` is 128. Defaults to `32`.
+            verbose: `"auto"`, 0, 1 or 2: no progress bar (0), a bar (1, which `"auto"` means), or a
+                line at the end (2). Defaults to `"auto"`.
 
         Returns:
-            numpy array `(n, longest + 2, 2)`, zeros at padding: see `layers.LanguageModelHead`.
+            numpy array `(n, longest + 2, 2)` float32, zeros at padding: see
+            `layers.LanguageModelHead`.
+
+        Raises:
+            ValueError: if `x` holds ids, which do not tell the words to predict; or if the weights
+                give results that are not finite.
         """
-        rows = examples.read_inputs(x, self)
-        bar = keras.utils.Progbar(len(rows), verbose=1 if verbose == "auto" else verbose)
+        rows = read_sentences(x, self, "x")
         longest = max(map(len, rows), default=0)
         outputs = np.zeros((len(rows), longest + 2, 2), "float32")
-        for places, log_probabilities in self._by_length(rows, batch_size):
+        for places, log_probabilities in self._compiled.by_length(rows, batch_size, verbose):
             time = min(log_probabilities.shape[1], longest + 2)
             outputs[places, :time] = log_probabilities[:, :time]
-            bar.add(len(places))
         return outputs
 
-    def score(self, sentences):
+    def predict_on_batch(self, x) -> np.ndarray:
+        return self.predict(x, batch_size=MAX_TOKENS, verbose=0)
+
+    def score(self, sentences) -> np.ndarray:
         """How probable sentences are.
 
         Args:
@@ -199,14 +202,13 @@ class BidirectionalLanguageModel(keras.Model):
         Returns:
             numpy array `(n, 2)`: for each sentence the natural logarithm of its probability by
             the forward and by the backward direction, its end or begin among the words.
-        """
-        rows = examples.read_inputs(sentences, self)
-        scores = np.zeros((len(rows), 2))
-        for places, log_probabilities in self._by_length(rows):
-            scores[places] = log_probabilities.sum(axis=1, dtype="float64")
-        return scores
 
-    def perplexity(self, sentences):
+        Raises:
+            ValueError: as `predict`.
+        """
+        return self._scores(read_sentences(sentences, self, "sentences"))
+
+    def perplexity(self, sentences) -> Perplexity:
         """How many words the model hesitates between, by the full softmax, from zero states.
 
         Args:
@@ -216,33 +218,57 @@ class BidirectionalLanguageModel(keras.Model):
             `Perplexity(forward, backward, mean, words)`.
 
         Raises:
-            ValueError: if there is no sentence.
+            ValueError: if there is no sentence; or as `predict`.
         """
-        rows = examples.read_inputs(sentences, self)
-        if not rows:
-            raise ValueError("`sentences` must hold at least one sentence. Received: none.")
-        words = sum(map(len, rows)) + len(rows)
-        forward, backward = -self.score(rows).sum(axis=0) / words
-        means = (forward, backward, (forward + backward) / 2)
-        return Perplexity(*(float(np.exp(mean)) for mean in means), words)
+        return self._perplexity(read_sentences(sentences, self, "sentences"))
 
-    def evaluate(self, x, **kwargs):
-        """The loss and the perplexities, full softmax, as a dict.
+    def evaluate(
+        self,
+        x,
+        *,
+        batch_size: int | None = 128,
+        verbose: str | int = "auto",
+        return_dict: bool = True,
+    ) -> dict[str, float] | list[float]:
+        """The loss and the perplexities, full softmax.
 
         Args:
-            x: sentences or token lists.
+            x: list of sentences or of token lists.
+            batch_size: int. Sentences at once, at most; `None` is 128. Defaults to `128`.
+            verbose: as in `predict`. Defaults to `"auto"`.
+            return_dict: bool. Whether to return a dict instead of a list. Defaults to `True`.
 
         Returns:
             dict of `loss`, the mean negative log-probability of a word over both directions,
-            `forward_perplexity`, `backward_perplexity` and `perplexity`.
+            `forward_perplexity`, `backward_perplexity` and `perplexity`; or the list of these.
+
+        Raises:
+            ValueError: as `perplexity`.
         """
-        result = self.perplexity(x)
-        return {
+        result = self._perplexity(read_sentences(x, self, "x"), batch_size, verbose)
+        result = {
             "loss": float(np.log(result.mean)),
             "forward_perplexity": result.forward,
             "backward_perplexity": result.backward,
             "perplexity": result.mean,
         }
+        return result if return_dict else list(result.values())
+
+    def _perplexity(self, rows, batch_size=128, verbose=0):
+        if not rows:
+            raise ValueError("`sentences` must hold at least one sentence. Received: none.")
+        words = sum(map(len, rows)) + len(rows)
+        forward, backward = -self._scores(rows, batch_size, verbose).sum(axis=0) / words
+        with np.errstate(over="ignore"):
+            perplexities = np.exp([forward, backward, (forward + backward) / 2])
+        check_finite([perplexities], self, "perplexities")
+        return Perplexity(*map(float, perplexities), words)
+
+    def _scores(self, rows, batch_size=128, verbose=0):
+        scores = np.zeros((len(rows), 2))
+        for places, log_probabilities in self._compiled.by_length(rows, batch_size, verbose):
+            scores[places] = log_probabilities.sum(axis=1, dtype="float64")
+        return scores
 
     def substitutes(self, tokens, position, k=10, direction="both"):
         """The words that the model would put in the place of one, the most probable ones first.
@@ -253,16 +279,16 @@ class BidirectionalLanguageModel(keras.Model):
                 looked at.
             k: int or `None`. How many; `None` for all words of the vocabulary.
             direction: str. `"both"`, the default, multiplies what the two directions say;
-                `"forward"` goes by the words before, `"backward"` by those behind.
+                `"forward"` goes by the words before, `"backward"` by those after.
 
         Returns:
             list of `(word, probability)`. The probabilities of all words are 1 together; `<S>`,
             `</S>` and `<UNK>` are none.
 
         Raises:
-            ValueError: if there is no such position.
+            ValueError: if there is no such position; or as `predict`.
         """
-        tokens = examples.read_inputs([tokens], self)[0]
+        tokens = read_sentences([tokens], self, "tokens")[0]
         if not isinstance(position, int) or not -len(tokens) <= position < len(tokens):
             raise ValueError(
                 f"`position` must be that of one of the {len(tokens)} tokens. "
@@ -272,7 +298,7 @@ class BidirectionalLanguageModel(keras.Model):
             raise ValueError(
                 f"`direction` must be one of {DIRECTIONS}. Received: direction={direction!r}"
             )
-        ids = byte_alphabet.character_ids(tokens, self.elmo.token_encoder.max_characters)
+        ids = self.elmo.token_encoder.numpy_ids(tokens)
         top = self.elmo(ids[None])  # (1, time + 2, 2 * dim)
         forward, backward = keras.ops.split(top[0], 2, axis=-1)
         place = position % len(tokens) + 1  # among the steps, the begin in front
@@ -283,6 +309,7 @@ class BidirectionalLanguageModel(keras.Model):
             keras.ops.convert_to_numpy(self.head.softmax(source[None])[0]).astype("float64")
             for source in sources.values()
         )
+        check_finite([logits], self, "log-probabilities")
         logits[[self.words.number_of(word) for word in SPECIALS]] = -np.inf
         probabilities = np.exp(logits - logits.max())
         probabilities /= probabilities.sum()
@@ -290,28 +317,55 @@ class BidirectionalLanguageModel(keras.Model):
         order = order[: len(order) - len(SPECIALS)][:k]
         return [(self.vocabulary[number], float(probabilities[number])) for number in order]
 
-    def _by_length(self, rows, batch_size=128):
-        """`(places, log probabilities)` of batches of sentences of like length."""
-        lengths = [len(row) + 2 for row in rows]
-        most = min(_MAX_TOKENS, _MAX_LOGITS // len(self.words))
-        for places in places_by_length(lengths, most, batch_size):
-            yield places, self._compiled(self._to_inputs([rows[place] for place in places]))
+    def compile(self, *args, **kwargs):
+        raise not_trained_by_keras("compile")
 
-    def _to_inputs(self, rows):
-        """What the graph starts at, of token lists."""
-        longest = max(1, *map(len, rows))
-        if self.starts_at_strings:
-            return pad_checked(rows)
-        if keras.backend.backend() == "jax":
-            longest = bucket(longest)
-        encoder = self.elmo.token_encoder
-        ids = np.zeros((len(rows), longest, encoder.max_characters), "int32")
-        words = np.zeros((len(rows), longest), "int32")
-        for place, row in enumerate(rows):
-            if row:
-                ids[place, : len(row)] = byte_alphabet.character_ids(row, encoder.max_characters)
-                words[place, : len(row)] = self.words.numbers_of(row) + 1
-        return [ids, words]
+    def fit(self, *args, **kwargs):
+        raise not_trained_by_keras("fit")
+
+    def train_on_batch(self, *args, **kwargs):
+        raise not_trained_by_keras("train_on_batch")
+
+    def test_on_batch(self, *args, **kwargs):
+        raise not_trained_by_keras("test_on_batch")
+
+    def save(
+        self,
+        filepath: str | os.PathLike,
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Saves the model as `.keras`; an existing file stays until the new one is complete.
+
+        Args:
+            filepath: path that ends in `.keras`.
+            overwrite: bool. Whether an existing file may be replaced. Defaults to `True`.
+            zipped: as in `keras.Model.save`.
+            **kwargs: Further arguments of `keras.Model.save`.
+
+        Raises:
+            ValueError: for another format, an existing file with `overwrite=False`, or a weight
+                that is not finite.
+            OSError: if the file cannot be written. An existing file is left as it was.
+        """
+        saving.save(self, super().save, filepath, overwrite, zipped, **kwargs)
+
+    def export(
+        self, filepath: str | os.PathLike, format: str = "tf_saved_model", **kwargs: Any
+    ) -> None:
+        """Writes a SavedModel of the model, which TensorFlow serves.
+
+        Args:
+            filepath: path of a directory.
+            format: str. `"tf_saved_model"`, the default, and no other.
+            **kwargs: as in `keras.Model.export`, like `verbose`.
+
+        Raises:
+            ValueError: for another format: no other runtime can run the graph.
+        """
+        saving.check_format(format)
+        super().export(filepath, format=format, **kwargs)
 
     def get_config(self):
         return {
@@ -324,37 +378,3 @@ class BidirectionalLanguageModel(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return restoring.from_config(cls, config, custom_objects)
-
-
-class _Compiled:
-    """A model as a function from and to numpy. Keras' own would run on each replica."""
-
-    def __init__(self, model):
-        self._model, self._function = model, None
-
-    def __call__(self, inputs):
-        if self._function is None:
-            shapes = [(tuple(x.shape[1:]), x.dtype) for x in self._model.inputs]
-            self._function = kernels.inference(self._model, *shapes)
-        return keras.ops.convert_to_numpy(self._function(inputs))
-
-
-def _top(elmo):
-    """An ElmoLayer of the same parts that gives the last layer, sentence boundaries among it."""
-    if not hasattr(elmo.token_encoder, "max_characters"):
-        raise ValueError(
-            "`elmo` must read characters, with a CharCNN. Received: an ElmoLayer with a "
-            f"{type(elmo.token_encoder).__name__}."
-        )
-    layer = ElmoLayer(
-        elmo.token_encoder,
-        elmo.bilstm,
-        output="top",
-        keep_boundaries=True,
-        tokenizer=elmo.tokenizer,
-        dtype=elmo.dtype_policy,
-        name="elmo",
-    )
-    if not elmo.trainable:  # True would free the parts that are frozen for themselves
-        layer.trainable = False
-    return layer
