@@ -38,7 +38,6 @@ REACHING_RIGHT = {
     ("layers/preset_methods.py", "presets"),
     ("layers/static_embedding.py", "checkpoints"),
     ("models/bidirectional_language_model.py", "presets"),
-    ("models/elmo_task.py", "presets"),
     ("models/elmo_task.py", "serving"),
 }
 
