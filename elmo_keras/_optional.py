@@ -35,6 +35,10 @@ tensorflow = OptionalModule(
 )
 tensorflow_text = OptionalModule(
     "tensorflow_text",
-    "The tokenizers 'unicode_script' and 'chinese_characters' need it: `pip install "
-    "tensorflow-text` (wheels for Linux and macOS), or use Tokenizer('words').",
+    "Tokenizer('unicode_script') needs it: `pip install tensorflow-text` (wheels for Linux and "
+    "macOS), or use Tokenizer('words').",
+)
+regex = OptionalModule(
+    "regex",
+    "`split_sentences` needs it for text that is not ASCII: `pip install regex`.",
 )
