@@ -12,6 +12,7 @@ import keras
 
 from elmo_keras._optional import tensorflow as tf
 from elmo_keras.checkpoints import vocabulary_file
+from elmo_keras.checkpoints.whole_file import text_content, write_whole
 from elmo_keras.models.bidirectional_language_model import BidirectionalLanguageModel
 from elmo_keras.text.word_vocabulary import WordVocabulary
 from elmo_keras.training.corpus import Corpus
@@ -135,6 +136,10 @@ def run(
 ) -> BidirectionalLanguageModel:
     """Pretrains a biLM from text files; see `pretrain`.
 
+    The seed of the options covers the initial weights too: those of a new biLM, and those of the
+    new softmax of a `source` without one. It is set with `keras.utils.set_random_seed`, so that
+    later random numbers of this process depend on it.
+
     Args:
         corpus: `Corpus`.
         directory: of the run.
@@ -169,6 +174,7 @@ def run(
     held_out = None if validation is None else _sample(validation, validation_sentences)
     elmo_options = {"dtype": dtype, "tokenizer": text_tokenizer or corpus.tokenizer}
     with scope:
+        keras.utils.set_random_seed(first.seed % 2**32)  # numpy takes no larger seed
         if source is None:
             elmo = elmo_of_size(size, max_characters, **elmo_options)
             model = BidirectionalLanguageModel(elmo, words)
@@ -209,9 +215,8 @@ def _count(corpus, directory, report):
 
 
 def _write_count(directory, tokens):
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / CORPUS_SIZE
-    path.write_text(json.dumps({"tokens": tokens}) + "\n", encoding="utf-8")
+    text = json.dumps({"tokens": tokens}) + "\n"
+    write_whole(directory / CORPUS_SIZE, text_content(text).write)
 
 
 def _sample(corpus, number):

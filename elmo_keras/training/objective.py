@@ -1,4 +1,4 @@
-"""What pretraining makes small."""
+"""The pretraining loss."""
 
 import numpy as np
 from keras import ops
@@ -39,7 +39,7 @@ def window_loss(model: BidirectionalLanguageModel, rows: int, dropout: float = 0
         )
 
     def loss(batch: Batch, states):
-        tokens = encoder.encode(ops.convert_to_tensor(batch.characters))  # (words, dim)
+        tokens = encoder.encode(ops.convert_to_tensor(batch.ids))  # (words, dim)
         x = ops.take(tokens, batch.inputs, axis=0)  # (2, rows, steps, dim)
         keep = batch.keep
         if keep is not None:

@@ -38,7 +38,10 @@ class PretrainingOptions:
             Defaults to `1.0`: from the beginning.
         max_norm: float. What the norm of the gradient over all weights is brought down to, where
             it is larger. Defaults to `10.0`.
-        seed: int. Of the order of sentences, the negatives and the dropout. Defaults to `0`.
+        seed: int. Seed of the order of sentences, the negatives, the dropout and the fresh starts;
+            for `elmo-keras pretrain` also of the initial weights. `pretrain` takes a model that has
+            its weights already: call `keras.utils.set_random_seed` before you make it. Defaults to
+            `0`.
 
     Raises:
         ValueError: if one is out of range.

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
+import json
 import pathlib
 import signal
 import threading
@@ -13,7 +14,7 @@ import keras
 import numpy as np
 
 from elmo_keras import kernels
-from elmo_keras.layers.composite import named_weights
+from elmo_keras.layers.composite import named_weights, serialize_part
 from elmo_keras.models.bidirectional_language_model import BidirectionalLanguageModel
 from elmo_keras.training import checkpoint as checkpoints
 from elmo_keras.training.checkpoint import Checkpoint
@@ -29,6 +30,8 @@ PRESET, BAD_BATCH = "preset", "non_finite_batch.npz"
 # What a run may be resumed with another value of: it changes nothing that has been computed.
 _MAY_CHANGE = {"tokens", "decay"}
 _STATES = "states/hidden", "states/cell"
+# Entries of a layer's config that may change when a run is resumed, or that are compared elsewhere.
+_NO_ARCHITECTURE = {"name", "dtype", "trainable"}
 
 
 def pretrain(
@@ -45,10 +48,20 @@ def pretrain(
     """Trains a language model on a corpus; resumes the run that is in `directory`, if one is.
 
     The two directions read windows of streams of sentences; LSTM states go on from window to
-    window, gradients do not. A run that was killed, at any moment, goes on from its last
-    checkpoint and computes what it would have computed: the place in the corpus, all that is
-    random, the optimizer and the LSTM states are resumed. To the bit, that is so on one kind of
-    machine with one number of threads: another one adds numbers up in another order.
+    window, gradients do not.
+
+    Note on reproducibility: a run is a function of the initial weights of `model`, the corpus and
+    the options. `options.seed` covers the order of sentences, the negatives, the dropout and the
+    fresh starts. It does not cover the initial weights, which `model` has already: call
+    `keras.utils.set_random_seed` before the model is made (`elmo-keras pretrain --seed` does both).
+    Two runs are equal to the bit on one kind of machine with one number of threads; other machines
+    and numbers of threads add numbers up in another order.
+
+    Note on resuming: a checkpoint is written before the first step and then every
+    `checkpoint_every` steps. A run that was killed at any moment is resumed from its last
+    checkpoint and computes what it would have computed: the weights, the place in the corpus, all
+    random numbers, the optimizer and the LSTM states are resumed. The weights of the `model` that a
+    resumed run is given are replaced.
 
     Inside of the scope of a `tf.distribute` strategy, in which `model` must have been made too, the
     rows of each batch are spread over its replicas; the gradient, and its clipping, is that of the
@@ -59,13 +72,15 @@ def pretrain(
     the end, `preset/`, which `from_preset` reads.
 
     Args:
-        model: `BidirectionalLanguageModel`, new or with the weights that are to be adapted.
+        model: `BidirectionalLanguageModel`, new or with the weights that are to be adapted; of any
+            front end that makes ids of words.
         corpus: `Corpus`.
         directory: of the run; made if absent.
         options: `PretrainingOptions`.
         validation: token lists whose perplexity is taken, or `None`.
         validate_every: int or `None`. Steps between validations; there is one at the end anyway.
-        checkpoint_every: int. Steps between checkpoints. Defaults to `500`.
+        checkpoint_every: int. Steps between checkpoints; one more is written before the first
+            step. Defaults to `500`.
         log_every: int. Steps that a line of the log sums up. Defaults to `50`.
         report: what takes lines for people to read. Defaults to nothing.
 
@@ -109,7 +124,7 @@ class _Run:
         self.windows = Windows(
             corpus,
             model.words,
-            model.elmo.token_encoder.max_characters,
+            model.elmo.token_encoder,
             rows=options.batch_size,
             steps=options.window,
             num_negatives=options.num_negatives,
@@ -131,6 +146,7 @@ class _Run:
         states = zero_states(model, options.batch_size)
         pending = None
         found = checkpoints.load(directory)
+        self.is_new = found is None
         if found is not None:
             states, pending = self._restore(found)
             report(f"Goes on behind step {self.step:,}, as {directory} has it.")
@@ -156,8 +172,13 @@ class _Run:
             return self.model
         # Workers save together: none of them may be stopped by itself.
         listens = _Interrupts() if self.devices.number == 1 else contextlib.nullcontext()
+        beginning = self.windows.state()
         with listens as interrupts, _ahead(self.windows) as batches:
             for batch, state in batches:
+                if self.is_new:  # Once there is a batch: an empty corpus leaves no checkpoint.
+                    with self.progress.paused():
+                        self._save(beginning)
+                    self.is_new = False
                 self._one(batch)
                 is_last = self.step == self.options.steps
                 is_over = is_last or (interrupts is not None and interrupts.came)
@@ -212,13 +233,23 @@ class _Run:
 
     def _configuration(self):
         options = dataclasses.asdict(self.options)
-        text = self.model.words.text.encode()
         return {
             **{name: value for name, value in options.items() if name not in _MAY_CHANGE},
             "dtype": self.model.elmo.dtype_policy.name,
-            "vocabulary": f"{len(self.model.words)} words, sha1 {hashlib.sha1(text).hexdigest()}",
+            "vocabulary": f"{len(self.model.words)} words, sha1 {_sha1(self.model.words.text)}",
             "files": [path.name for path in self.windows.corpus.files],
         }
+
+    def _architecture(self):
+        """Digests of the configs of the parts: of options that no shape of a weight shows."""
+        parts = {"token_encoder": self.model.elmo.token_encoder, "bilstm": self.model.elmo.bilstm}
+        described = {}
+        for name, part in parts.items():
+            config = serialize_part(part)["config"]
+            config = {key: value for key, value in config.items() if key not in _NO_ARCHITECTURE}
+            digest = _sha1(json.dumps(config, sort_keys=True, default=str))
+            described[name] = f"{type(part).__name__}, sha1 {digest}"
+        return described
 
     def _save(self, windows_state):
         arrays = {
@@ -230,6 +261,7 @@ class _Run:
         state = {
             "step": self.step,
             "configuration": self._configuration(),
+            "architecture": self._architecture(),
             "windows": windows_state,
             "pending": self.progress.pending,
         }
@@ -238,12 +270,7 @@ class _Run:
 
     def _restore(self, checkpoint):
         arrays, state = checkpoint
-        saved, own = state["configuration"], self._configuration()
-        different = [
-            f"{name} was {saved.get(name)!r} and is {own[name]!r}"
-            for name in own
-            if saved.get(name) != own[name]
-        ]
+        different = _differences(state["configuration"], self._configuration())
         variables = self._arrays()
         if not different:
             shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
@@ -253,6 +280,8 @@ class _Run:
                 for name in sorted(shapes.keys() | found.keys())
                 if shapes.get(name) != found.get(name)
             ]
+        if not different and "architecture" in state:  # Older runs do not have it.
+            different = _differences(state["architecture"], self._architecture())
         if different:
             raise ValueError(
                 f"The run in {self.directory} must be of this configuration, to be resumed. "
@@ -264,6 +293,18 @@ class _Run:
         self.windows.restore(state["windows"])
         self.step = state["step"]
         return tuple(arrays[name] for name in _STATES), state["pending"]
+
+
+def _sha1(text):
+    return hashlib.sha1(text.encode()).hexdigest()
+
+
+def _differences(saved, own):
+    return [
+        f"{name} was {saved.get(name)!r} and is {value!r}"
+        for name, value in own.items()
+        if saved.get(name) != value
+    ]
 
 
 def _is_due(step, every):

@@ -7,22 +7,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elmo_keras.text import byte_alphabet
+from elmo_keras.layers.token_encoder import TokenEncoder
 from elmo_keras.text.lengths import bucket
+from elmo_keras.text.word_vocabulary import SPECIALS, WordVocabulary
 from elmo_keras.training.corpus import Corpus
 from elmo_keras.training.negatives import LogUniformSampler
 
 # Dropout rates are multiples of this.
 _RESOLUTION = 2**-16
 _BEGINNING = {"pass": 0, "file": 0, "line": 0, "sentence": 0}
+# The boundaries of a sentence among its words. They are no str: a word of the corpus that is
+# written like a boundary is a word, which only some token encoders take for the boundary.
+_BEGIN, _END = (None, "begin"), (None, "end")
 
 
 class Batch(NamedTuple):
     """What one training step is given. Direction 0 reads forward, 1 backward.
 
     Attributes:
-        characters: `(words, max_characters)` int32, the ids of the distinct words of the windows.
-        inputs: `(2, rows, steps)` int32, the words read: their places in `characters`.
+        ids: `(words, *ids_shape)` int32, the token encoder's ids of the distinct words of the
+            windows, sentence boundaries among them.
+        inputs: `(2, rows, steps)` int32, the words read: their places in `ids`.
         targets: `(2, rows, steps)` int32, the words to predict: their numbers in the vocabulary.
         log_expected: `(2, rows, steps)` float32, of each target, see `LogUniformSampler`; or
             `None` for the full softmax.
@@ -33,7 +38,7 @@ class Batch(NamedTuple):
             layer and of the last one's output; or `None` without dropout.
     """
 
-    characters: np.ndarray
+    ids: np.ndarray
     inputs: np.ndarray
     targets: np.ndarray
     log_expected: np.ndarray | None
@@ -47,7 +52,7 @@ class Batch(NamedTuple):
         inputs = self.inputs[:, rows]
         words, places = np.unique(inputs, return_inverse=True)
         return self._replace(
-            characters=_padded(self.characters[words], pad_words),
+            ids=_padded(self.ids[words], pad_words),
             inputs=places.astype("int32").reshape(inputs.shape),
             targets=self.targets[:, rows],
             log_expected=None if self.log_expected is None else self.log_expected[:, rows],
@@ -56,10 +61,10 @@ class Batch(NamedTuple):
         )
 
 
-def _padded(characters, pad_words):
-    """Characters with rows of zeros behind, up to one of few numbers of rows."""
-    missing = bucket(len(characters)) - len(characters) if pad_words else 0
-    return np.pad(characters, [[0, missing], [0, 0]])
+def _padded(ids, pad_words):
+    """Ids with rows of zeros after them, up to one of few numbers of rows."""
+    missing = bucket(len(ids)) - len(ids) if pad_words else 0
+    return np.pad(ids, [[0, missing], *[[0, 0]] * (ids.ndim - 1)])
 
 
 class Windows:
@@ -78,7 +83,7 @@ class Windows:
     Args:
         corpus: `Corpus`.
         vocabulary: `WordVocabulary`.
-        max_characters: int. Ids of a word.
+        encoder: `TokenEncoder` that the ids of the words are for.
         rows: int. Streams. Defaults to `64`.
         steps: int. Words of a window. Defaults to `20`.
         num_negatives: int. Words of the sampled softmax; where the vocabulary is no larger, the
@@ -89,7 +94,7 @@ class Windows:
         keep_shape: `(layers, dim)` of the LSTMs, for the dropout.
         seed: int. Defaults to `0`.
         shuffle: bool. Defaults to `True`.
-        pad_words: bool. Whether to fill `characters` up to few different sizes, for where a new
+        pad_words: bool. Whether to fill `ids` up to few different sizes, for where a new
             size means a new compilation. Defaults to `False`.
 
     Raises:
@@ -99,8 +104,8 @@ class Windows:
     def __init__(
         self,
         corpus: Corpus,
-        vocabulary,
-        max_characters: int,
+        vocabulary: WordVocabulary,
+        encoder: TokenEncoder,
         rows: int = 64,
         steps: int = 20,
         num_negatives: int = 2048,
@@ -111,8 +116,10 @@ class Windows:
         shuffle: bool = True,
         pad_words: bool = False,
     ):
-        self.corpus, self.vocabulary = corpus, vocabulary
-        self.max_characters = max_characters
+        self.corpus, self.encoder = corpus, encoder
+        begin, end, self._unknown = map(vocabulary.number_of, SPECIALS)
+        self._numbers = {word: number for number, word in enumerate(vocabulary.tokens)}
+        self._numbers |= {_BEGIN: begin, _END: end}
         self.rows, self.steps = rows, steps
         self.sampler = None
         if num_negatives < len(vocabulary):
@@ -175,16 +182,30 @@ class Windows:
         shape = (2, self.rows, self.steps)
         places = {}
         inputs = [places.setdefault(word, len(places)) for word in itertools.chain(*read)]
-        characters = byte_alphabet.character_ids(list(places), self.max_characters)
-        targets = self.vocabulary.numbers_of(itertools.chain(*predicted)).reshape(shape)
+        numbers, unknown = self._numbers, self._unknown
+        targets = [numbers.get(word, unknown) for word in itertools.chain(*predicted)]
+        targets = np.array(targets, "int32").reshape(shape)
         return Batch(
-            _padded(characters, self.pad_words),
+            _padded(self._ids(places), self.pad_words),
             np.array(inputs, "int32").reshape(shape),
             targets,
             *self._negatives(targets, random),
             carry,
             self._keep(random),
         )
+
+    def _ids(self, places):
+        """The ids `(words, *ids_shape)` of words and boundaries, a dict of their places."""
+        boundaries = {
+            places[mark]: row
+            for mark, row in zip((_BEGIN, _END), self.encoder.boundary_ids())
+            if mark in places
+        }
+        words = ["" if place in boundaries else word for word, place in places.items()]
+        ids = self.encoder.numpy_ids(words)
+        for place, row in boundaries.items():
+            ids[place] = row
+        return ids
 
     def _cut(self, stream, read, predicted):
         """Appends the next `steps` words of a row to what each direction reads and predicts."""
@@ -252,8 +273,7 @@ class _Stream:
 
     def begin(self, tokens, offset=0):
         self.tokens, self.offset = tokens, offset
-        marks = byte_alphabet.BEGIN_TOKEN, byte_alphabet.END_TOKEN
-        self.forward = [] if tokens is None else [marks[0], *tokens, marks[1]]
+        self.forward = [] if tokens is None else [_BEGIN, *tokens, _END]
         self.backward = self.forward[::-1]
 
     @property

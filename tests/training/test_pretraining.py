@@ -206,7 +206,8 @@ def test_states_go_on_from_window_to_window(tmp_path):
     corpus = small_run.write_corpus(tmp_path / "corpus")
     model = small_run.make_model(corpus)
     # Of several rows, the next sentence goes to who is done first: that depends on the windows.
-    options = {"rows": 1, "num_negatives": 1000, "dropout": 0.0, "max_characters": 50}
+    options = {"rows": 1, "num_negatives": 1000, "dropout": 0.0}
+    options["encoder"] = model.elmo.token_encoder
     loss = window_loss(model, rows=1)
     states, sums = zero_states(model, 1), 0
     short = Windows(corpus, model.words, steps=4, **options)
@@ -230,7 +231,7 @@ def test_a_window_is_a_sentence_to_the_model(tmp_path):
     windows = Windows(
         training.Corpus(tmp_path / "one/text", "whitespace"),
         model.words,
-        50,
+        model.elmo.token_encoder,
         rows=1,
         steps=5,
         num_negatives=1000,
@@ -245,13 +246,14 @@ def test_fresh_starts(tmp_path):
     corpus = small_run.write_corpus(tmp_path / "corpus")
     model = small_run.make_model(corpus)
     options = {"num_negatives": 1000, "dropout": 0.0, "shuffle": False}
-    windows = Windows(corpus, model.words, 50, rows=200, steps=4, fresh_starts=0.3, **options)
+    encoder = model.elmo.token_encoder
+    windows = Windows(corpus, model.words, encoder, rows=200, steps=4, fresh_starts=0.3, **options)
     begin = byte_alphabet.boundary_ids(50)
     state = [np.ones_like(x) for x in zero_states(model, 200)]
     first, batch = next(windows), next(windows)
     assert 0.2 < 1 - batch.carry.mean() < 0.4
     assert not np.array_equal(first.carry, batch.carry)
-    read = batch.characters[batch.inputs]  # (2, rows, steps, 50)
+    read = batch.ids[batch.inputs]  # (2, rows, steps, 50)
     for direction in range(2):
         assert (read[direction, ~batch.carry, 0] == begin[direction]).all()
         assert not (read[direction, batch.carry, 0] == begin[direction]).all()
@@ -278,7 +280,8 @@ def test_a_step_of_every_precision(tmp_path):
             ),
             training.build_vocabulary(corpus)[0].tokens,
         )
-        windows = Windows(corpus, model.words, 50, rows=2, steps=3, keep_shape=(2, 6))
+        encoder = model.elmo.token_encoder
+        windows = Windows(corpus, model.words, encoder, rows=2, steps=3, keep_shape=(2, 6))
         optimizer = small_run.make_options(1).make_optimizer()
         step = kernels.training_step(
             window_loss(model, 2, 0.1), model.trainable_weights, optimizer, 10.0

@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 
+from elmo_keras import layers
 from elmo_keras.text import byte_alphabet
 from elmo_keras.text.lengths import bucket
 from elmo_keras.text.word_vocabulary import WordVocabulary
@@ -16,6 +17,7 @@ from elmo_keras.training import Corpus, corpus
 from elmo_keras.training.windows import Windows
 
 MAX_CHARACTERS = 20
+ENCODER = layers.CharCNN(filters=[(1, 4)], max_characters=MAX_CHARACTERS)
 WORDS = [f"w{number}" for number in range(30)]
 # Every third word is outside of it.
 VOCABULARY = WordVocabulary(["<S>", "</S>", "<UNK>", *(w for n, w in enumerate(WORDS) if n % 3)])
@@ -45,9 +47,9 @@ def make_files(folder, sizes=(9, 1, 0, 14), seed=0, longest=12):
     return files
 
 
-def make(folder, vocabulary=VOCABULARY, **options):
+def make(folder, vocabulary=VOCABULARY, encoder=ENCODER, **options):
     small = {"rows": 3, "steps": 5, "num_negatives": 7, "keep_shape": (2, 4)}
-    return Windows(Corpus(folder, "whitespace"), vocabulary, MAX_CHARACTERS, **small | options)
+    return Windows(Corpus(folder, "whitespace"), vocabulary, encoder, **small | options)
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def word_of(row):
 
 def words_of(batch):
     """The words that a batch reads, `(2, rows, steps)`."""
-    spelled = np.array([word_of(row) for row in batch.characters if row.any()], object)
+    spelled = np.array([word_of(row) for row in batch.ids if row.any()], object)
     return spelled[batch.inputs]
 
 
@@ -146,7 +148,7 @@ def test_as_bilm_tf_cuts_them(tmp_path, files, rows, steps, shuffle):
         inputs, targets = oracle.batch()
         np.testing.assert_array_equal(words_of(batch), inputs)
         np.testing.assert_array_equal(targets_of(batch), known(targets))
-        assert batch.inputs.dtype == batch.targets.dtype == batch.characters.dtype == np.int32
+        assert batch.inputs.dtype == batch.targets.dtype == batch.ids.dtype == np.int32
         assert batch.carry.dtype == bool and batch.carry.tolist() == [True] * rows
 
 
@@ -257,7 +259,7 @@ def test_an_empty_corpus(tmp_path, texts, message, shuffle):
 @pytest.mark.parametrize("pad_words", [False, True])
 def test_characters(tmp_path, pad_words):
     """Distinct words once, cut at `max_characters`, and rows of zeros behind them."""
-    long = ["x" * 17, "x" * 18, "x" * 19, "é" * 9, "é" * 10, "東" * 30, "</S>"]
+    long = ["x" * 17, "x" * 18, "x" * 19, "é" * 9, "é" * 10, "東" * 30]
     words = [*long, *(f"v{number}" for number in range(60))]
     rng = np.random.default_rng(0)
     lines = [" ".join(rng.choice(words, 6)) for _ in range(40)]
@@ -271,16 +273,72 @@ def test_characters(tmp_path, pad_words):
         distinct = set(inputs.ravel())
         expected = byte_alphabet.character_ids(inputs.ravel().tolist(), MAX_CHARACTERS)
         np.testing.assert_array_equal(
-            batch.characters[batch.inputs], expected.reshape(*inputs.shape, MAX_CHARACTERS)
+            batch.ids[batch.inputs], expected.reshape(*inputs.shape, MAX_CHARACTERS)
         )
-        assert batch.characters.dtype == np.int32
-        size = len(batch.characters)
+        assert batch.ids.dtype == np.int32
+        size = len(batch.ids)
         assert batch.inputs.max() == len(distinct) - 1
-        assert not batch.characters[len(distinct) :].any()
-        assert batch.characters[: len(distinct)].any(axis=1).all()
+        assert not batch.ids[len(distinct) :].any()
+        assert batch.ids[: len(distinct)].any(axis=1).all()
         assert size == (bucket(len(distinct)) if pad_words else len(distinct))
         sizes.add(size)
     assert sizes <= {24, 32, 48, 64, 96} if pad_words else len(sizes) > 3
+
+
+MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+BOS, EOS, OOV, PAD, BOW, EOW, S, W = range(1, 9)
+ENCODERS = [
+    (
+        layers.CodePointEncoder([*MARKS, "S", "w"], filters=[(1, 4)], max_characters=5),
+        {
+            "begin": [EOW, BOS, BOW, PAD, PAD],
+            "end": [EOW, EOS, BOW, PAD, PAD],
+            "w": [EOW, W, BOW, PAD, PAD],
+            "<S>": [EOW, OOV, S, OOV, BOW],  # No boundary to this encoder.
+            "<bos>": [EOW, BOS, BOW, PAD, PAD],
+        },
+    ),
+    (
+        layers.CodePointEncoder(None, ["<bos>", "<eos>", "<oov>", "w"], max_characters=8),
+        {"begin": [1], "end": [2], "w": [4], "<S>": [3], "<bos>": [1]},
+    ),
+    (
+        layers.WordEmbedding(4, 6, ["a", "b", "c", "w"], begin="a", end="b", unknown="c"),
+        {"begin": 1, "end": 2, "w": 4, "<S>": 3, "<bos>": 3},
+    ),
+]
+
+
+@pytest.mark.parametrize("pad_words", [False, True])
+@pytest.mark.parametrize("encoder, expected", ENCODERS, ids=["code points", "words of it", "words"])
+def test_ids_of_other_encoders(tmp_path, encoder, expected, pad_words):
+    (tmp_path / "text").write_text("w <S> <bos>\n")
+    windows = make(tmp_path, encoder=encoder, rows=2, steps=4, pad_words=pad_words)
+    batch = next(windows)
+    forward = [expected[word] for word in ("begin", "w", "<S>", "<bos>")]
+    backward = [expected[word] for word in ("end", "<bos>", "<S>", "w")]
+    assert batch.ids.dtype == np.int32
+    assert batch.ids.shape == (bucket(5) if pad_words else 5, *encoder.ids_shape)
+    assert not batch.ids[5:].any()
+    assert batch.ids[batch.inputs].tolist() == [[forward] * 2, [backward] * 2]
+    unknown = VOCABULARY.number_of("<UNK>")
+    # A word that is written like a boundary is predicted as the softmax's word of that name.
+    assert batch.targets[0, 0].tolist() == [unknown, 0, unknown, 1]
+    part = batch.of_rows(slice(0, 1), pad_words)
+    assert part.ids[part.inputs].tolist() == [[forward], [backward]]
+    whole = make(tmp_path, encoder=encoder, rows=2, steps=4, pad_words=pad_words)
+    whole.restore(json.loads(json.dumps(windows.state())))
+    check_equal(next(windows), next(whole))
+
+
+def test_a_word_that_is_written_like_a_boundary(tmp_path):
+    """To the byte alphabet it is the boundary, as in the published programs."""
+    (tmp_path / "text").write_text("</S> w1\n")
+    batch = next(make(tmp_path, rows=1, steps=3))
+    begin, end = byte_alphabet.boundary_ids(MAX_CHARACTERS)
+    read = batch.ids[batch.inputs]
+    np.testing.assert_array_equal(read[0, 0, :2], [begin, end])
+    np.testing.assert_array_equal(read[1, 0, [0, 2]], [end, end])
 
 
 def test_targets_of_unknown_words(tmp_path):
@@ -474,10 +532,10 @@ def test_parts_are_the_whole(tmp_path, files, options, pad_words):
             read = words_of(batch)[:, rows_of_part]
             np.testing.assert_array_equal(words_of(part), read)
             distinct = len(set(read.ravel()))
-            assert len(part.characters) == (bucket(distinct) if pad_words else distinct)
-            assert part.characters[:distinct].any(axis=1).all()
-            assert not part.characters[distinct:].any()
-            assert part.inputs.dtype == part.characters.dtype == np.int32
+            assert len(part.ids) == (bucket(distinct) if pad_words else distinct)
+            assert part.ids[:distinct].any(axis=1).all()
+            assert not part.ids[distinct:].any()
+            assert part.inputs.dtype == part.ids.dtype == np.int32
             # The sample of words is that of the whole.
             for name in ("negatives", "negatives_log_expected"):
                 assert getattr(part, name) is getattr(batch, name)

@@ -1,0 +1,109 @@
+"""Pretraining of every front end: the words that it reads, and that a run in parts is the same."""
+
+import keras
+import numpy as np
+import pytest
+
+import elmo_keras
+from elmo_keras import BidirectionalLanguageModel, layers, training
+from elmo_keras.training import command
+from elmo_keras.training.objective import window_loss, zero_states
+from elmo_keras.training.sizes import SIZES
+from elmo_keras.training.windows import Windows
+from tests import toys
+from tests.training import small_run
+from tests.training.test_pretraining import equal, log_of, weights_of
+
+MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+FRONT_ENDS = {
+    "code points": lambda: layers.CodePointEncoder(
+        [*MARKS, *"w0123456"], filters=[(2, 4)], num_highways=1, projection_dim=6, max_characters=6
+    ),
+    "both": lambda: layers.CodePointEncoder(
+        [*MARKS, *"w0123456"],
+        ["<oov>", "<bos>", "<eos>", "w1", "w2"],
+        filters=[(1, 4)],
+        num_highways=0,
+        projection_dim=6,
+        max_characters=6,
+    ),
+    "words": lambda: layers.WordEmbedding(6, 6, ["</S>", "<UNK>", "<S>", "w0", "w1", "w2"]),
+}
+
+
+@pytest.fixture(params=[pytest.param("code points", marks=pytest.mark.slow), "both", "words"])
+def make(request):
+    """Makes the same model of one front end again and again."""
+
+    def make(corpus):
+        keras.utils.set_random_seed(1)
+        elmo = elmo_keras.ElmoLayer(
+            FRONT_ENDS[request.param](), toys.bilstm(num_layers=1), tokenizer="whitespace"
+        )
+        words, _ = training.build_vocabulary(corpus)
+        return BidirectionalLanguageModel(elmo, words.tokens)
+
+    return make
+
+
+def run(make, folder, steps):
+    corpus = small_run.write_corpus(folder / "corpus")
+    model = make(corpus)
+    options = small_run.make_options(steps)
+    return training.pretrain(model, corpus, folder / "run", options, log_every=1)
+
+
+def test_a_run_in_parts_is_the_same(make, tmp_path):
+    whole = run(make, tmp_path / "whole", 6)
+    initial = weights_of(make(small_run.write_corpus(tmp_path / "whole/corpus")))
+    moved = [not np.array_equal(*pair) for pair in zip(initial, weights_of(whole), strict=True)]
+    assert all(moved)
+    for steps in (2, 6):
+        parts = run(make, tmp_path / "parts", steps)
+    assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
+    assert equal(weights_of(parts), weights_of(whole))
+    preset = BidirectionalLanguageModel.from_preset(tmp_path / "parts/run/preset")
+    sentences = [["w1", "w2", "never"], ["w7"]]
+    np.testing.assert_allclose(preset.score(sentences), whole.score(sentences), rtol=1e-6)
+
+
+def test_a_window_is_a_sentence_to_the_model(make, tmp_path):
+    """The loss of training is what `score` gives: the same words, boundaries and order."""
+    sentence = ["w1", "<S>", "never-seen", "<bos>", "w2"]
+    (tmp_path / "text").write_text(" ".join(sentence) + "\n")
+    model = make(small_run.write_corpus(tmp_path / "corpus"))
+    corpus = training.Corpus(tmp_path / "text", "whitespace")
+    encoder = model.elmo.token_encoder
+    for pad_words in (False, True):
+        windows = Windows(
+            *(corpus, model.words, encoder),
+            rows=1,
+            steps=6,
+            num_negatives=1000,
+            dropout=0.0,
+            pad_words=pad_words,
+        )
+        _, sums, _ = window_loss(model, rows=1)(next(windows), zero_states(model, 1))
+        sums = keras.ops.convert_to_numpy(sums)
+        np.testing.assert_allclose(-model.score([sentence])[0], sums, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["char_and_word", pytest.param("char_only_legacy", marks=pytest.mark.slow)]
+)
+def test_taking_on_a_model_of_elmo_for_many_langs(shared, tmp_path, name):
+    pytest.importorskip("torch", reason="torch reads ELMoForManyLangs")
+    source = shared / "fixtures" / "elmo_for_many_langs" / name
+    corpus = small_run.write_corpus(tmp_path / "corpus")
+    words, _ = training.build_vocabulary(corpus)
+    training.write_vocabulary(words, tmp_path / "words")
+
+    options = {"batch_size": 2, "window": 5, "num_negatives": 16, "learning_rate": 1e-5}
+    given = {"source": source, "vocabulary": tmp_path / "words", "tokens": 20, "options": options}
+    for _ in range(2):  # The second time there is nothing left to do.
+        command.run(corpus, tmp_path / "run", SIZES["mini"], **given)
+    given = elmo_keras.ElmoLayer.from_preset(source, output="top")
+    tuned = elmo_keras.ElmoLayer.from_preset(tmp_path / "run/preset", output="top")
+    ids = given.token_encoder.numpy_ids(["w1", "a", "我"])[None]
+    change = np.abs(toys.to_numpy(tuned(ids)) - toys.to_numpy(given(ids))).max()
+    assert 0 < change < 1e-2  # the model that was given, two small steps later
