@@ -10,6 +10,8 @@
 - `is_concrete(x)`: whether the values of a tensor are at hand: eagerly, outside of any graph.
 - `is_long_loop(x)`, `graph(function)`: whether a loop over the time steps of `(batch, time, ...)`
   is better run as a graph than step by step from Python; and the function as such a graph.
+- `gradients_of(owner)`: a context for traced code with gradients written by hand, which are kept
+  as long as the layer `owner` is there and no longer.
 - `take_rows(variable, rows)`: some rows of a Keras variable, without looking at the others where
   the backend can.
 - `inference(layer, *inputs)`: a built layer as a function, as fast as the backend can. Each input
@@ -49,6 +51,7 @@ has_dynamic_shapes = _backend.has_dynamic_shapes
 is_concrete = _backend.is_concrete
 is_long_loop = _backend.is_long_loop
 graph = _backend.graph
+gradients_of = _backend.gradients_of
 take_rows = _backend.take_rows
 inference = _backend.inference
 distinct = _backend.distinct

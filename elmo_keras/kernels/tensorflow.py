@@ -1,6 +1,10 @@
 """TensorFlow's side of the kernels."""
 
+import contextlib
+import weakref
+
 import tensorflow as tf
+from tensorflow.python.framework import ops as _ops  # private, see `gradients_of`
 
 from elmo_keras.kernels.tensorflow_steps import FullSteps, PackedSteps
 from elmo_keras.kernels.tensorflow_training import Adagrad as Adagrad
@@ -11,6 +15,8 @@ from elmo_keras.kernels.tensorflow_training import training_step as training_ste
 _MAX_UNROLLED = 32
 # Steps up to which a loop runs eagerly where no graph is being made.
 _MAX_EAGER = 64
+# Names of the gradients that go with their owners, see `gradients_of`.
+_OWNED = set()
 # Rows from which on a product costs its arithmetic, and no longer the reading of its weights.
 _MANY_ROWS = 32
 
@@ -70,6 +76,33 @@ def is_long_loop(x):
 def graph(function):
     """See `elmo_keras.kernels`."""
     return tf.function(function, autograph=False, reduce_retracing=True)
+
+
+@contextlib.contextmanager
+def gradients_of(owner):
+    """Inside, gradients that `tf.custom_gradient` registers are forgotten when `owner` is gone.
+
+    TensorFlow keeps them by name for the life of the process, and each holds the graph that it was
+    traced in: 80 MB for each training of a small model. Without the owner, whose variables the
+    graph reads, nothing can ask for them. Of nested owners the inner one counts.
+
+    The registry has no public way to forget. `tf.RegisterGradient` with
+    `Graph.gradient_override_map`, one name for all, was tried: a GradientTape inside of a graph
+    does not see it.
+    """
+    registered = _ops.gradient_registry._registry
+    before = set(registered)
+    yield
+    names = registered.keys() - before - _OWNED
+    if names:
+        _OWNED.update(names)
+        weakref.finalize(owner, _forget, names).atexit = False
+
+
+def _forget(names):
+    _OWNED.difference_update(names)
+    for name in names:
+        _ops.gradient_registry._registry.pop(name, None)
 
 
 def take_rows(variable, rows):

@@ -192,16 +192,18 @@ class BiLSTMStack(Composite):
 
         def run(layer, x, states):
             cell = layer.cell
-            return kernels.projected_lstm(
-                steps,
-                x,
-                states,
-                [ops.cast(weight, self.compute_dtype) for weight in cell.matrices],
-                backward=layer.go_backwards and not in_order,
-                cell_clip=cell.cell_clip,
-                projection_clip=cell.projection_clip,
-                forget_bias=cell.forget_bias,
-            )
+            weights = [ops.cast(weight, self.compute_dtype) for weight in cell.matrices]
+            with kernels.gradients_of(self):
+                return kernels.projected_lstm(
+                    steps,
+                    x,
+                    states,
+                    weights,
+                    backward=layer.go_backwards and not in_order,
+                    cell_clip=cell.cell_clip,
+                    projection_clip=cell.projection_clip,
+                    forget_bias=cell.forget_bias,
+                )
 
         return self._run_layers(layers, run, x, initial_state, keep)
 

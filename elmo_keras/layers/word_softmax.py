@@ -105,7 +105,8 @@ class WordSoftmax(keras.layers.Layer):
             `(rows,)` float.
         """
         inputs = ops.cast(inputs, self.compute_dtype)
-        rest = log_sum_exp(inputs, self._kernel(), self._bias())
+        with kernels.gradients_of(self):
+            rest = log_sum_exp(inputs, self._kernel(), self._bias())
         return rest - self._true_logits(inputs, targets)
 
     def _true_logits(self, inputs, targets):

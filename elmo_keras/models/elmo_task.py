@@ -3,6 +3,7 @@ import inspect
 import keras
 import numpy as np
 
+from elmo_keras import kernels
 from elmo_keras.layers.arguments import arguments_of, check_arguments
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.elmo_layer import ElmoLayer
@@ -191,15 +192,16 @@ class ElmoTask(keras.Model):
         data = self._batches(
             x, y, sample_weight, class_weight, batch_size, shuffle=shuffle, needs_labels=True
         )
-        return super().fit(
-            data,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_data=validation_data,
-            shuffle=False,  # done
-            **kwargs,
-        )
+        with kernels.gradients_of(self):  # Keras' training step registers some of its own
+            return super().fit(
+                data,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=validation_data,
+                shuffle=False,  # done
+                **kwargs,
+            )
 
     def evaluate(self, x=None, y=None, batch_size=32, sample_weight=None, **kwargs):
         """The loss and the metrics. As `keras.Model.evaluate`, with text and label names."""

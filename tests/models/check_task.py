@@ -11,6 +11,7 @@ A test module makes one `Task` and runs all of `CHECKS` on it:
         check(task, tmp_path)
 """
 
+import gc
 import importlib.util
 import json
 import pathlib
@@ -886,6 +887,27 @@ def check_from_preset_options(task, tmp_path):
     assert task.cls(toy_elmo(), pd.Series(["a", "b"])).labels == ["a", "b"]
 
 
+def check_memory(task, tmp_path):
+    """The graphs of a training are gone with its model."""
+    if not IS_TENSORFLOW:
+        pytest.skip("TensorFlow keeps gradients that are written by hand")
+
+    def fold():
+        model = task.make()
+        model.run_eagerly = False
+        task.fit(task.x, task.y, model=model)
+        task.predict(model=model)
+
+    def graphs():
+        gc.collect()
+        return sum(type(item).__name__ == "FuncGraph" for item in gc.get_objects())
+
+    fold()
+    before = graphs()
+    fold()
+    assert graphs() <= before
+
+
 def check_long_documents(task, tmp_path):
     """`predict` reads texts of similar length together, and gives them back in their order."""
     if not HAS_STRINGS:
@@ -925,6 +947,7 @@ CHECKS = [
     check_save_is_whole,
     check_from_preset_options,
     check_long_documents,
+    check_memory,
     check_config,
     check_fit_forms,
     check_predict_forms,
