@@ -88,6 +88,7 @@ def test_words(text, expected):
         ("我\u2060们\u200d a\u2060我", ["我", "们\u200d", "a", "我"]),
         ("カ\u200cナabc\u00addef1,2", ["カ\u200cナabc\u00addef1", ",", "2"]),
         ("a\u200cb1️⃣c", ["a\u200cb1️⃣c"]),
+        ("a\x00b我\x00。", ["a", "b", "我", "。"]),
     ],
 )
 def test_chinese_characters(text, expected):
@@ -100,11 +101,11 @@ def test_chinese_characters_as_before():
     alphabet = [
         *"aB3.,-'’_é东我、。🙂+$〇々〆カー",
         "\u0301",
-        *" \t\u00a0\u3000\u2028\x00\u200b",
+        *" \t\u00a0\u3000\u2028\u200b",
         "\ue000",
     ]
     texts = ["".join(rng.choices(alphabet, k=rng.randrange(25))) for _ in range(1000)]
-    # A mark at the front of a run belongs to the character before it today.
+    # A mark was a token if a Chinese character or a symbol stood before it.
     texts = [regex.sub(r"(?<![a-zA-Zé\d])\u0301", "", text) for text in texts]
     delimiter = regex.compile(r"[\p{Z}\p{C}]+|(\p{Han}|\p{P}|\p{S})")
     expected = [[part for part in delimiter.split(text) if part] for text in texts]
