@@ -205,9 +205,13 @@ def _with_options(config, options):
     name that was automatic is left out: in a model each layer needs a name of its own.
     """
     dtype = keras.dtype_policies.serialize(keras.dtype_policies.get(options.get("dtype")))
+    parts = {name: dict(config[name]["config"]) for name in ("token_encoder", "bilstm")}
+    for name, saved in {"layer": config, **parts}.items():
+        policy = keras.dtype_policies.get(saved.get("dtype"))
+        if not isinstance(policy, keras.dtype_policies.DTypePolicy):
+            raise ValueError(f"the dtype of its {name} is no policy: {policy!r}")
     parts = {
-        name: {**config[name], "config": {**config[name]["config"], "dtype": dtype}}
-        for name in ("token_encoder", "bilstm")
+        name: {**config[name], "config": {**part, "dtype": dtype}} for name, part in parts.items()
     }
     config = {**config, **parts, **options, "dtype": dtype}
     name = config.get("name")
