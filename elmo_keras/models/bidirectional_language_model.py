@@ -283,7 +283,7 @@ class BidirectionalLanguageModel(keras.Model):
 
         Returns:
             list of `(word, probability)`. The probabilities of all words are 1 together; `<S>`,
-            `</S>` and `<UNK>` are none.
+            `</S>` and `<UNK>` are left out.
 
         Raises:
             ValueError: if there is no such position; or as `predict`.

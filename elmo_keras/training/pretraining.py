@@ -54,8 +54,9 @@ def pretrain(
     the options. `options.seed` covers the order of sentences, the negatives, the dropout and the
     fresh starts. It does not cover the initial weights, which `model` has already: call
     `keras.utils.set_random_seed` before the model is made (`elmo-keras pretrain --seed` does both).
-    Two runs are equal to the bit on one kind of machine with one number of threads; other machines
-    and numbers of threads add numbers up in another order.
+    Two runs are equal to the bit on one kind of CPU with one number of threads; other machines and
+    numbers of threads add numbers up in another order. GPUs may do so in each run;
+    `tf.config.experimental.enable_op_determinism()` keeps TensorFlow's order there.
 
     Note on resuming: a checkpoint is written before the first step and then every
     `checkpoint_every` steps. A run that was killed at any moment is resumed from its last
