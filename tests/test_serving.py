@@ -24,7 +24,7 @@ if not toys.IS_TENSORFLOW:
 
 import tensorflow as tf
 
-TEXT = ["It isn't bad, is it?", "", "naïve 我喜欢吃苹果", "Yes"]
+TEXT = ["It isn't bad, is it?", "", "naïve 我很喜欢", "Yes"]
 TOKENS = [["It", "is", "n't", "bad", "."], [], ["naïve", "我", "喜欢"], ["Yes"]]
 PADDED = elmo_keras.text.pad(TOKENS).numpy()
 LABELS = ["DET", "NOUN", "VERB"]

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from elmo_keras.checkpoints import bilm, loader, softmax, vocabulary_file
 from elmo_keras.checkpoints.checkpoint import Checkpoint
 from elmo_keras.checkpoints.file_set import FileSet
-from elmo_keras.checkpoints.finite import check_finite
 from elmo_keras.checkpoints.hdf5_file import hdf5_content, holds, open_datasets
 from elmo_keras.checkpoints.options import Options, options_of
 from elmo_keras.checkpoints.softmax import Softmax
 from elmo_keras.checkpoints.whole_file import one_a_line, text_content
 from elmo_keras.layers.composite import named_weights
 from elmo_keras.layers.elmo_layer import ElmoLayer
+from elmo_keras.layers.finite import check_weights
 from elmo_keras.layers.word_embedding import WordEmbedding
 
 OPTIONS, WEIGHTS, VOCABULARY = "options.json", "weights.hdf5", "vocabulary.txt"
@@ -116,7 +116,7 @@ def save_with_softmax(layer: ElmoLayer, directory, softmax_with: Softmax | None)
     weights |= named_weights(layer.bilstm, "bilstm")
     table = bilm.table(layer.token_encoder, layer.bilstm)
     arrays = loader.dump(table, weights)
-    check_finite({" or ".join(entry.paths): arrays[entry.name] for entry in table}, "layer")
+    check_weights({" or ".join(entry.paths): arrays[entry.name] for entry in table}, "layer")
     parts = {WEIGHTS: hdf5_content(arrays)}
     if softmax_with is not None:
         parts |= softmax.contents(softmax_with)

@@ -169,3 +169,23 @@ def read(dataset: Dataset, name: str, source: str) -> np.ndarray:
             "The file is damaged: fetch it again."
         )
     return array
+
+
+def in_dtype(arrays: Mapping[str, np.ndarray], dtype: str) -> dict[str, np.ndarray]:
+    """Finite arrays in the dtype that a file holds them in.
+
+    Args:
+        arrays: float32 by name.
+        dtype: `"float32"` or `"float16"`.
+
+    Raises:
+        ValueError: if float16 cannot hold them.
+    """
+    if dtype == "float16":
+        largest = max((float(np.abs(a).max()) for a in arrays.values() if a.size), default=0.0)
+        if largest > float(np.finfo("float16").max):
+            raise ValueError(
+                "Weights must be below 65504 to be saved in float16. "
+                f"Received: a weight of {largest:g}. Save them in float32."
+            )
+    return {name: array.astype(dtype, copy=False) for name, array in arrays.items()}

@@ -7,10 +7,10 @@ import numpy as np
 
 from elmo_keras.checkpoints import loader, tensorflow_checkpoint, vocabulary_file
 from elmo_keras.checkpoints.file_set import FileSet
-from elmo_keras.checkpoints.finite import check_finite, in_dtype
 from elmo_keras.checkpoints.hdf5_file import hdf5_content, holds, open_datasets
 from elmo_keras.checkpoints.tensorflow_checkpoint import SOFTMAX
 from elmo_keras.checkpoints.whole_file import Content, one_a_line, text_content
+from elmo_keras.layers.finite import check_weights
 
 FILE, VOCABULARY = "softmax_weights.hdf5", "vocabulary.txt"
 # Of a softmax that is saved for itself; that of a preset is a part of the preset.
@@ -67,8 +67,8 @@ def contents(softmax: Softmax, dtype: str = "float32") -> dict[str, Content]:
         ValueError: if a weight is not finite, or too large for float16.
     """
     arrays = dict(zip(SOFTMAX, (softmax.kernel, softmax.bias)))
-    check_finite(arrays, "softmax")
-    files = {FILE: hdf5_content(in_dtype(arrays, dtype))}
+    check_weights(arrays, "softmax")
+    files = {FILE: hdf5_content(loader.in_dtype(arrays, dtype))}
     if softmax.vocabulary is not None:
         files[VOCABULARY] = text_content(one_a_line(softmax.vocabulary))
     return files

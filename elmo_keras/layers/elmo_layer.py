@@ -10,7 +10,7 @@ from elmo_keras.layers.boundaries import add_boundaries, token_mask
 from elmo_keras.layers.char_cnn import CharCNN
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.embed_methods import EmbedMethods
-from elmo_keras.layers.finite import check_finite
+from elmo_keras.layers.finite import check_finite, check_weights
 from elmo_keras.layers.lstm_states import STATES, LSTMStates
 from elmo_keras.layers.masking import FillPadding
 from elmo_keras.layers.preset_methods import PresetMethods
@@ -39,6 +39,9 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
 
     Note on masking: a Keras mask comes with every output, and padded positions are exactly 0.
     Padding stands on the right: empty tokens, or rows of zero ids.
+
+    Note on processes: TensorFlow hangs in a child process made by fork after its parent has run a
+    model. Start workers with `multiprocessing.get_context("spawn")`, or load the model in each.
 
     Note on determinism: a sentence's vectors depend on that sentence alone, whatever the batch,
     the padding and the calls before. Exceptions are asked for: `state="carry"`, and a
@@ -324,6 +327,11 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
 
     def compute_mask(self, inputs, previous_mask=None):
         return None  # `fill_padding` has put the mask on the outputs.
+
+    def save_own_variables(self, store):
+        # Every way to a `.keras` or weights file comes by here, that of a user's own model too.
+        check_weights({weight.path: weight for weight in self.weights}, "layer")
+        super().save_own_variables(store)
 
     def get_config(self):
         config = super().get_config()

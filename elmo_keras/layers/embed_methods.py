@@ -16,7 +16,9 @@ class EmbedMethods:
         """The vectors of any number of sentences, one array a sentence, in their order.
 
         Sentences are read as they are needed, put into batches of like length and answered in
-        their own order: memory stays flat, however many there are.
+        their own order: memory stays flat, however many there are. It uses all cores by itself;
+        workers of `multiprocessing` must be started with "spawn", because TensorFlow hangs in a
+        forked child.
 
         Args:
             sentences: iterable of str, of lists of str (tokens), or of int arrays `(time,

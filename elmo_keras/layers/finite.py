@@ -1,7 +1,12 @@
-"""The check that a model's results are numbers."""
+"""The checks that results and weights are numbers."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
+
+_SHOWN = 5
 
 
 def check_finite(outputs, layer, what="vectors"):
@@ -16,16 +21,40 @@ def check_finite(outputs, layer, what="vectors"):
         what: str. The name of the results in the error. Defaults to `"vectors"`.
     """
     for output in outputs:
-        # A sum is finite if all numbers are, unless they are huge: only then look at each.
-        output = keras.ops.convert_to_numpy(output)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(output.sum(dtype="float32")) or np.isfinite(output).all():
-                continue
+        if _is_finite(output):
+            continue
         raise ValueError(
             f"The {what} of a model must be finite. Received: NaN or infinity from "
             f"{layer.name!r}, {_largest_weight(layer)}. Its weights are damaged, in other units, "
             "or of a training that has diverged: load the checkpoint again, or train with a lower "
             "learning rate."
+        )
+
+
+def check_weights(weights: Mapping[str, Any], what: str) -> None:
+    """Raises a ValueError if weights hold NaN or infinity, before they replace good ones.
+
+    Args:
+        weights: Keras variables, tensors or numpy arrays by their names. Those that are not floats
+            are left out.
+        what: the thing that holds them, as a singular noun: `"layer"`.
+
+    Raises:
+        ValueError: that names the weights.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from elmo_keras.layers.finite import check_weights
+    >>> check_weights({"kernel": np.ones(3, "float32")}, "layer")
+    """
+    wrong = [name for name, weight in weights.items() if not _is_finite(weight)]
+    if wrong:
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise ValueError(
+            f"The weights of a {what} must be finite to be saved. Received: NaN or infinity in "
+            f"{', '.join(wrong[:_SHOWN])}{more}. Nothing was written: load the last good weights, "
+            "or train with a lower learning rate."
         )
 
 
@@ -40,3 +69,15 @@ def _largest_weight(layer):
         if array.size and array.max() > largest:
             largest, path = float(array.max()), weight.path
     return f"whose largest weight is {largest:.3g}, in {path}"
+
+
+def _is_finite(weight):
+    if not isinstance(weight, np.ndarray):
+        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(weight.dtype)):
+            return True
+        weight = keras.ops.convert_to_numpy(weight)
+    if weight.dtype.kind in "biuSUO":
+        return True
+    # A sum is finite if all numbers are, unless they are huge: only then look at each.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(weight.sum()) or np.isfinite(weight).all())

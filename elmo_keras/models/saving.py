@@ -5,7 +5,8 @@ import pathlib
 from collections.abc import Callable
 
 import keras
-import numpy as np
+
+from elmo_keras.layers.finite import check_weights
 
 
 def save(
@@ -44,7 +45,7 @@ def save(
             f"`filepath` must be a new file where `overwrite=False`. Received: {str(path)!r}, "
             "which exists. Name another one, or pass overwrite=True."
         )
-    check_weights(model)
+    check_weights({weight.path: weight for weight in model.weights}, "model")
     if zipped is False:  # a folder: its files cannot be put in place together
         write(path, overwrite=overwrite, zipped=False, **kwargs)
         return
@@ -61,22 +62,6 @@ def save(
         ) from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def check_weights(model: keras.Model) -> None:
-    """Raises a ValueError that names the weights of a model that hold NaN or infinity."""
-    bad = [
-        weight.path
-        for weight in model.weights
-        if keras.backend.is_float_dtype(weight.dtype)
-        and not np.isfinite(keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))).all()
-    ]
-    if bad:
-        raise ValueError(
-            f"Weights must be finite to be saved. Received: NaN or infinity in {len(bad)} of them: "
-            f"{', '.join(bad[:5])}{', ...' if len(bad) > 5 else ''}. The training has diverged: go "
-            "back to weights from before, and train with a lower learning rate."
-        )
 
 
 def check_format(format: str) -> None:

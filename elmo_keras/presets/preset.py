@@ -11,13 +11,13 @@ import keras
 from elmo_keras import kernels
 from elmo_keras.checkpoints import json_file, loader, softmax
 from elmo_keras.checkpoints.file_set import FileSet
-from elmo_keras.checkpoints.finite import check_finite, in_dtype
 from elmo_keras.checkpoints.hdf5_file import hdf5_content, open_datasets
 from elmo_keras.checkpoints.options import MAX_CHARACTERS, MAX_LAYERS
 from elmo_keras.checkpoints.softmax import Softmax
 from elmo_keras.checkpoints.whole_file import text_content
 from elmo_keras.layers.composite import given_weights, named_weights
 from elmo_keras.layers.elmo_layer import ElmoLayer
+from elmo_keras.layers.finite import check_weights
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 FILES = FileSet(CONFIG, (WEIGHTS, METADATA, softmax.FILE, softmax.VOCABULARY))
@@ -66,7 +66,7 @@ def save_preset(
         path: keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
         for path, weight in _weights(layer).items()
     }
-    check_finite(arrays, "layer")
+    check_weights(arrays, "layer")
     config = keras.saving.serialize_keras_object(layer)
     config.pop("build_config", None)
     metadata = {
@@ -75,7 +75,7 @@ def save_preset(
         "date_saved": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     parts = {
-        WEIGHTS: hdf5_content(in_dtype(arrays, dtype)),
+        WEIGHTS: hdf5_content(loader.in_dtype(arrays, dtype)),
         METADATA: text_content(json.dumps(metadata, indent=2) + "\n"),
     }
     if softmax_with is not None:

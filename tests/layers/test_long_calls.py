@@ -112,3 +112,14 @@ def test_vectors_that_are_not_finite_are_said(what):
         with pytest.raises(ValueError, match=f"vectors of a model must be finite.*{message}"):
             call()
     elmo(ids, training=True)  # a diverging training is Keras' matter
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    inputs = keras.Input((None, 50), dtype="int32")
+    elmo = toys.elmo()
+    model = keras.Model(inputs, elmo(inputs))
+    kernel = elmo.bilstm.forward_layers[1].cell.products[0].kernel
+    kernel.assign(kernel.value * float("inf"))
+    for save, name in ((model.save, "model.keras"), (model.save_weights, "model.weights.h5")):
+        with pytest.raises(ValueError, match=f"NaN or infinity in {kernel.path}"):
+            save(tmp_path / name)

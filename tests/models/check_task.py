@@ -751,11 +751,11 @@ def check_labels_are_classes(task, tmp_path):
     column = tf.data.Dataset.from_tensor_slices((np.array(SENTENCES)[:, None], [0] * number))
     with pytest.raises(ValueError, match=r"x of shape \(None, 1\).*Drop the last axis"):
         task.fit(column.batch(2), model=model)
+    task.fit(task.x, task.y, model=model)  # after all that, it can be trained
     spaced = tf.data.Dataset.from_tensor_slices(np.array([["Cats sat", "down"]] * 4)).batch(2)
     errors = (tf.errors.InvalidArgumentError, ValueError)  # in a graph, eagerly
     with pytest.raises(errors, match="must not hold white space"):
         task.predict(spaced, model=model)
-    task.fit(task.x, task.y, model=model)  # after all that, it can be trained
 
 
 def check_compile(task, tmp_path):
@@ -863,7 +863,7 @@ def check_save_is_whole(task, tmp_path):
 
     weight = model.weights[-1]
     weight.assign(weight.value * float("nan"))
-    with pytest.raises(ValueError, match=f"NaN or infinity in 1 of them: {weight.path}"):
+    with pytest.raises(ValueError, match=f"NaN or infinity in {weight.path}"):
         model.save(path)
     with pytest.raises(ValueError, match="probabilities of a model must be finite"):
         task.predict(model=model)

@@ -11,7 +11,7 @@ import pytest
 
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel, checkpoints, layers
-from elmo_keras.checkpoints.finite import check_finite
+from elmo_keras.layers.finite import check_weights
 from tests import foreign, toys
 from tests.kills import digest_of
 from tests.toys import IS_TENSORFLOW, to_numpy
@@ -266,7 +266,7 @@ def test_a_softmax_without_numbers_is_not_loaded(tmp_path):
         BidirectionalLanguageModel.from_preset(tmp_path)
 
 
-def test_check_finite():
+def test_check_weights():
     good = np.ones((2, 2), "float32")
     bad = np.array([1, np.nan], "float32")
     huge = np.full(1000, 1e38, "float32")  # whose sum is infinite
@@ -275,12 +275,12 @@ def test_check_finite():
         "half": keras.ops.cast(keras.ops.ones(3), "bfloat16"),
         "whole": keras.ops.ones(3, dtype="int8"),
     }
-    check_finite(
+    check_weights(
         {"a": good, "huge": huge, "empty": good[:0], "text": np.array(["a"]), **tensors}, ""
     )
     with pytest.raises(ValueError, match="weights of a model must be .* in b, c, d. Nothing"):
         half = keras.ops.cast(keras.ops.convert_to_tensor(bad), "bfloat16")
         variable = keras.Variable(np.array([[np.inf]], "float32"))
-        check_finite({"a": good, "b": bad, "c": variable, "d": half}, "model")
+        check_weights({"a": good, "b": bad, "c": variable, "d": half}, "model")
     with pytest.raises(ValueError, match="0, 1, 2, 3, 4 and 2 more"):
-        check_finite({str(number): bad for number in range(7)}, "layer")
+        check_weights({str(number): bad for number in range(7)}, "layer")
