@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from elmo_keras._optional import tensorflow as tf
-from elmo_keras.checkpoints.whole_file import written_whole
+from elmo_keras.checkpoints.whole_file import text_content, write_whole
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
 
@@ -131,8 +131,7 @@ class Progress:
             with contextlib.suppress(ValueError):
                 if json.loads(line)["step"] <= self.first:
                     kept.append(line)
-        with written_whole(self.path) as partial:
-            partial.write_text("".join(kept), encoding="utf-8")
+        write_whole(self.path, text_content("".join(kept)).write)
 
 
 def _duration(seconds):
