@@ -18,10 +18,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 # What runs on every backend: all that takes character ids.
 BACKEND_TESTS := tests/kernels tests/layers tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
-	tests/presets/test_preset.py tests/models/test_batches.py tests/metrics tests/test_import.py \
+	tests/presets/test_preset.py tests/models/test_batches.py tests/metrics \
 	tests/training/test_pretraining.py::test_a_run_in_parts_is_the_same \
 	tests/training/test_pretraining.py::test_a_step_of_every_precision \
 	tests/models/test_bidirectional_language_model.py::test_perplexity
+# Processes that choose JAX themselves, wherever it is installed.
+JAX_TESTS := tests/test_import.py tests/test_cli.py::test_tensorflow_on_another_backend_is_as_quiet
 # What reads torch files, which `make test` skips without torch; and strangers' files of all formats.
 MANYLANGS_TESTS := tests/checkpoints/test_manylangs.py tests/presets/test_convert.py
 STRANGERS_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_strangers_manylangs.py
@@ -61,7 +63,7 @@ test-strangers: $(VENV)/.torch
 	$(PYTEST) --run-slow $(STRANGERS_TESTS)
 
 test-jax: $(VENV)/.jax
-	KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=0 $(PYTEST) $(BACKEND_TESTS)
+	KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=0 $(PYTEST) $(BACKEND_TESTS) $(JAX_TESTS)
 
 test-torch: $(VENV)/.torch
 	KERAS_BACKEND=torch $(PYTEST) $(BACKEND_TESTS)
