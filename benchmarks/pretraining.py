@@ -114,8 +114,9 @@ def perplexities(source, vocabulary, validation):
         source, vocabulary, dtype="float32", tokenizer="whitespace"
     )
     corpus = training.Corpus(validation, "whitespace")
+    encoder = model.elmo.token_encoder
     windows = Windows(
-        corpus, model.words, 50, rows=8, num_negatives=10**9, dropout=0.0, shuffle=False
+        corpus, model.words, encoder, rows=8, num_negatives=10**9, dropout=0.0, shuffle=False
     )
     loss, states, total, tokens = window_loss(model, 8), zero_states(model, 8), np.zeros(2), 0
     for batch in windows:

@@ -117,7 +117,7 @@ class WordSoftmax(keras.layers.Layer):
 
     def _cast(self, x):
         is_double = keras.backend.standardize_dtype(x.dtype) == "float64"
-        return x if is_double else ops.cast(x, "float32")
+        return ops.cast(x, "float64" if is_double else "float32")  # of a Variable, a tensor
 
     def _kernel(self):
         return ops.cast(self.kernel, self.compute_dtype)

@@ -63,7 +63,7 @@ def _read_ids(x, task):
         if not np.all((row >= 0) & (row < encoder.ids_limit)):
             raise ValueError(
                 f"{encoder.range_rule} Received: {row.min()} to {row.max()} in sentence {index}. "
-                "Make them with the token encoder's `text_layer()`."
+                "Make them with the token encoder's `numpy_ids(words)`."
             )
         is_token = row.any(axis=tuple(range(1, row.ndim)))
         length = int(is_token.sum())
