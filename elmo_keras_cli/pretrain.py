@@ -107,7 +107,9 @@ def pretrain(
     max_norm: Annotated[
         float, training_option(help="Gradient clipping threshold, a norm over all weights.")
     ] = 10.0,
-    seed: Annotated[int, training_option(help="Seed of all random numbers, initial weights included.")] = 0,
+    seed: Annotated[
+        int, training_option(help="Seed of all random numbers, initial weights included.")
+    ] = 0,
     dtype: Annotated[
         str, run_option(help="Dtype policy: float32, mixed_bfloat16 or mixed_float16.")
     ] = "float32",
