@@ -1,9 +1,12 @@
+from collections.abc import Mapping
+
 import numpy as np
 from keras import ops
 
 from elmo_keras.layers.embedder import Embedder
 from elmo_keras.layers.token_cache import TokenCache
 from elmo_keras.text.containers import to_batch
+from elmo_keras.text.strings import check_rows
 
 
 class EmbedMethods:
@@ -85,6 +88,8 @@ class EmbedMethods:
         elmo.cache_vocabulary(["the", "of", "and"])
         ```
         """
+        if not isinstance(words, Mapping):  # of a Counter, say, the keys are the words
+            words = to_batch(words, "`words`")
         is_iterable = words is None or hasattr(words, "__iter__")
         if isinstance(words, (str, bytes)) or not is_iterable:
             raise ValueError(
@@ -97,7 +102,8 @@ class EmbedMethods:
         if not self.built:
             self.build((None, None, *self.ids_shape))
         if not isinstance(words, np.ndarray) or words.dtype.kind not in "iu":
-            words = [[word for word in dict.fromkeys(words) if word]]
+            words = check_rows(list(dict.fromkeys(words)), allow_spaces=self.allow_spaces)
+            words = [[word for word in words if word]]
             words = ops.convert_to_numpy(self.to_ids(self._to_tensor(words)))[0]
         marks = np.stack(self.token_encoder.boundary_ids())
         ids = np.concatenate([np.zeros_like(marks[:1]), marks, words])  # padding is one, too

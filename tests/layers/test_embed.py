@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import itertools
+import types
 
 import keras
 import numpy as np
@@ -222,4 +223,18 @@ def test_a_cache_and_training(tmp_path):
     np.testing.assert_allclose(served.serve(x), true, atol=1e-6)
     for words in ("the", 3):
         with pytest.raises(ValueError, match="iterable of words"):
+            elmo.cache_vocabulary(words)
+
+
+@needs_strings
+def test_words_of_a_cache_are_words():
+    elmo = toys.elmo()
+    elmo.cache_vocabulary({"the": 7, "cat": 2, "": 1})  # a Counter, say
+    assert elmo.token_cache.size == 2 + 3  # and padding and the marks of the sentence
+    for words, message in (
+        (types.SimpleNamespace(columns=["word"], __iter__=None), "a table with the columns 'word'"),
+        (["the", None], "a missing text, as sentence 1"),
+        (["the cat"], "must not hold white space"),
+    ):
+        with pytest.raises(ValueError, match=message):
             elmo.cache_vocabulary(words)
