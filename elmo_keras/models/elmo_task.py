@@ -31,8 +31,8 @@ class ElmoTask(keras.Model):
 
     `fit`, `evaluate` and `predict` take what `x` and `y` are to people:
 
-    - `x`: a list or array of sentences (str, split by the model's tokenizer) or of token lists, not
-      mixed; ids where the graph starts at them; or a batched `tf.data.Dataset` of these.
+    - `x`: a list, array or Series of sentences (str, split by the model's tokenizer) or of token
+      lists, not mixed; ids where the graph starts at them; or a batched `tf.data.Dataset` of these.
     - `y`: label names or numbers.
     - `class_weight`: by label name or number. `sample_weight`: one a sentence.
 
