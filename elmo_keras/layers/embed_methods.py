@@ -49,7 +49,9 @@ class EmbedMethods:
         [(4, 12), (0, 12), (2, 12)]
         """
         sentences = to_batch(sentences, "`sentences`")
-        if hasattr(sentences, "numpy") and not hasattr(sentences, "ragged_rank"):
+        if hasattr(sentences, "ragged_rank"):
+            sentences = sentences.to_list()
+        elif hasattr(sentences, "numpy"):
             sentences = to_batch(sentences.numpy())
         if isinstance(sentences, (str, bytes)) or not hasattr(sentences, "__iter__"):
             raise ValueError(

@@ -51,7 +51,7 @@ class TextInputs(Composite):
                 "Strings in a model need the TensorFlow backend. Received: a string input with "
                 f"the {keras.backend.backend()} backend. Start the model at ids."
             )
-        if tuple(inputs.shape[1:]) == (1,):
+        if tuple(inputs.shape[1:]) == (1,) and not self.allow_spaces:
             raise ValueError(
                 "A model's input must be sentences, keras.Input((), dtype='string'), or tokens, "
                 "keras.Input((None,), dtype='string'). Received: an input of shape (None, 1), "
@@ -94,6 +94,8 @@ class TextInputs(Composite):
         inputs = to_batch(inputs)
         if is_text(inputs):
             inputs = string_tensor(inputs)
+        if not hasattr(inputs, "dtype") or not hasattr(inputs, "shape"):
+            raise self._form_error(type(inputs).__name__)
         rank = self._check_form(inputs)
         if not _is_string(inputs):
             return ops.cast(inputs, "int32")

@@ -11,6 +11,7 @@ from elmo_keras.layers.finite import check_finite
 from elmo_keras.models import batches, examples, quantization, restoring, saving
 from elmo_keras.models.dataset_adapter import adapt_dataset, ids_error
 from elmo_keras.models.task_parts import check_labels
+from elmo_keras.text.containers import to_batch
 from elmo_keras.text.lengths import places_by_length
 
 # Tokens of a batch of `predict` for each of its sentences, padding included: memory is bounded by
@@ -184,6 +185,7 @@ class ElmoTask(keras.Model):
         if validation_data is not None:
             if not isinstance(validation_data, (list, tuple)):
                 validation_data = (validation_data,)
+            _check_labels_given(*(*validation_data, None)[:2], name="validation_data")
             validation_data = self._batches(
                 *validation_data,
                 batch_size=validation_batch_size or batch_size,
@@ -338,6 +340,9 @@ class ElmoTask(keras.Model):
                 "`validation_split` needs lists or arrays. "
                 f"Received: {type(x).__name__}. Pass `validation_data`."
             )
+        x, y, sample_weight = map(
+            to_batch, (x, y, sample_weight), ("`x`", "`y`", "`sample_weight`")
+        )
         start = int(len(x) * (1 - fraction))
         if not 0 < start < len(x):
             raise ValueError(
@@ -386,9 +391,10 @@ def _is_auto(argument):
     return isinstance(argument, str) and argument == "auto"
 
 
-def _check_labels_given(x, y):
+def _check_labels_given(x, y, name=None):
     if y is None and not hasattr(x, "element_spec"):
+        where = "y=None" if name is None else f"no labels in `{name}`"
         raise ValueError(
-            "`y` must hold the labels of `x`. Received: y=None. Only a tf.data.Dataset has them "
-            "inside."
+            f"`y` must hold the labels of `x`. Received: {where}. Pass (x, y); only a "
+            "tf.data.Dataset has them inside."
         )

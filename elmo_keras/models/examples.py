@@ -1,13 +1,15 @@
 """The data that users hand to `fit`, `evaluate` and `predict`: lists, arrays and tensors."""
 
 import difflib
-import math
 import numbers
+from collections.abc import Mapping
 
 import numpy as np
 
 from elmo_keras.text.containers import is_missing, refuse_table, to_batch
 from elmo_keras.text.strings import check_rows, is_text
+
+_LARGEST = float(np.finfo("float32").max)
 
 
 def read_inputs(x, task) -> list:
@@ -161,7 +163,7 @@ def read_weights(sample_weight, class_weight, y, labels, tokens=None) -> list | 
 
 def class_weights(class_weight, labels) -> np.ndarray:
     """The weight of each label, a float32 array `(num_labels,)`."""
-    if class_weight is not None and not isinstance(class_weight, dict):
+    if class_weight is not None and not isinstance(class_weight, Mapping):
         raise ValueError(
             "`class_weight` must be a dict of label names or numbers to weights. "
             f"Received: class_weight={class_weight!r}"
@@ -176,8 +178,12 @@ def class_weights(class_weight, labels) -> np.ndarray:
 
 def _weight(weight, name, where):
     """A weight as a float, or a ValueError that names its place."""
+    if hasattr(weight, "numpy"):
+        weight = weight.numpy()
+    if isinstance(weight, np.ndarray) and weight.ndim == 0:
+        weight = weight.item()
     is_number = isinstance(weight, numbers.Real) and not isinstance(weight, (bool, np.bool_))
-    if not is_number or not math.isfinite(weight) or weight < 0:
+    if not is_number or not 0 <= weight <= _LARGEST:  # False of NaN
         raise ValueError(
             f"A weight in {name} must be a finite number of at least 0. Received: {weight!r} for "
             f"{where}. Give it a number: 1 changes nothing, 0 leaves it out."
@@ -239,7 +245,8 @@ def _of_length(row, sentence, index, what, is_padded):
 
 
 def _to_list(y, name):
-    if hasattr(y, "to_list"):
+    y = to_batch(y, f"`{name}`")
+    if hasattr(y, "to_list"):  # a RaggedTensor
         return y.to_list()
     if hasattr(y, "numpy"):
         y = y.numpy()

@@ -1,7 +1,7 @@
 """Python text -> string tensors, with the checks that a tensor can no longer make."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
@@ -95,7 +95,7 @@ def to_tensor(sentences):
     model whose input has shape `(None,)`, there is `elmo_keras.text.pad`.
 
     Args:
-        sentences: list, tuple, numpy array or pandas Series of str.
+        sentences: list, tuple, iterator, numpy array or pandas Series of str.
 
     Returns:
         A string tensor of shape `(batch,)`.
@@ -110,7 +110,7 @@ def to_tensor(sentences):
     >>> elmo_keras.text.to_tensor(["A cat.", "Yes"]).numpy().tolist()
     [b'A cat.', b'Yes']
     """
-    tensor = string_tensor(sentences)
+    tensor = string_tensor(list(sentences) if isinstance(sentences, Iterator) else sentences)
     if not isinstance(tensor, keras.KerasTensor) and len(tensor.shape) != 1:
         raise ValueError(
             "`sentences` must be a flat list of str. Received: token lists, or an array of shape "
@@ -149,6 +149,10 @@ def pad(token_lists):
             "`token_lists` must be a list of lists of str. "
             f"Received: the bare str {_shorten(token_lists)}."
         )
+    if hasattr(token_lists, "numpy") or hasattr(token_lists, "ragged_rank"):
+        tensor = string_tensor(token_lists)
+        if len(tensor.shape) == 2:
+            return tensor
     return pad_checked([check_tokens(row, index) for index, row in enumerate(token_lists)])
 
 
@@ -338,5 +342,5 @@ def _is_empty(item):
 
 
 def _shorten(item, length=60):
-    text = repr(item)
+    text = repr(str(item) if isinstance(item, str) else item)  # not np.str_('...')
     return text if len(text) <= length else text[: length - 3] + "..."

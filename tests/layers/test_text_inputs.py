@@ -154,6 +154,7 @@ def test_an_input_of_shape_1_is_refused(make):
     with pytest.raises(ValueError, match=r"shape \(None, 1\).*Use shape \(\) for sentences"):
         make()(keras.Input((1,), dtype="string"))
     assert make()(keras.Input((2,), dtype="string")).shape[1] == 2
+    assert make(allow_spaces=True)(keras.Input((1,), dtype="string")).shape[1] == 1
 
 
 @needs_tensorflow_backend
@@ -202,6 +203,19 @@ def test_a_plain_keras_model_is_fed_as_documented(tmp_path):
     model = keras.Model(sentences, head(pooled[0]))
     model.compile("sgd", "mse")
     model.fit(elmo_keras.text.to_tensor(texts), y, verbose=0)
+
+
+def test_ragged_tensors_and_generators(make):
+    import tensorflow as tf
+
+    layer = make()
+    rows = [["a", "b"], ["b"]]
+    ragged = tf.ragged.constant(rows)
+    assert layer.to_ids(rows).shape[:2] == (2, 2)
+    if hasattr(layer, "embed"):
+        assert [len(y) for y in layer.embed(ragged)] == [2, 1]
+    with pytest.raises(ValueError, match="Received: generator"):
+        layer.to_ids(row for row in rows)
 
 
 def test_encode_is_not_the_encode_of_sentence_transformers():

@@ -665,6 +665,11 @@ def check_tables_and_gaps(task, tmp_path):
         ):
             with pytest.raises(ValueError, match=re.escape(message)):
                 enter(x)
+    with pytest.raises(ValueError, match="`y` must have an order"):
+        task.fit(task.x, {"a", "b"})
+    with pytest.raises(ValueError, match="no labels in `validation_data`"):
+        task.fit(task.x, y, validation_data=(task.x,))
+    task.fit(dict.fromkeys(SENTENCES).keys(), y, validation_split=0.4)
     for labels in (pd.DataFrame({"label": y}), {"label": y}):
         with pytest.raises(ValueError, match="`y` must be one column.*'label'"):
             task.fit(task.x, labels)
@@ -676,7 +681,7 @@ def check_weights_are_numbers(task, tmp_path):
     """A weight that is no number would make every weight of the model NaN."""
     start = task.model.get_weights()
     first = task.labels[0]
-    for wrong in (None, float("nan"), float("inf"), "2", -1.0, True):
+    for wrong in (None, float("nan"), float("inf"), 1e300, "2", -1.0, True):
         message = re.escape(f"Received: {wrong!r} for label {first!r}")
         with pytest.raises(ValueError, match=f"A weight in `class_weight`.*{message}"):
             task.fit(task.x, task.y, class_weight={first: wrong})
@@ -686,6 +691,8 @@ def check_weights_are_numbers(task, tmp_path):
         weights = [1.0, wrong, 1.0, 1.0, 1.0]
         with pytest.raises(ValueError, match=r"in `sample_weight`.*for sentence 1"):
             task.fit(task.x, task.y, sample_weight=weights)
+    with pytest.raises(ValueError, match="Received: None for sentence 1"):
+        task.fit(task.x, task.y, sample_weight=np.ma.masked_array(WEIGHTS, [0, 1, 0, 0, 0]))
     if task.per_token:
         weights = [[1.0] * length for length in LENGTHS]
         weights[3][2] = None

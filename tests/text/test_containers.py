@@ -126,3 +126,15 @@ def test_helpers_name_each_other():
         elmo_keras.text.to_tensor([["a", "b"]])
     with pytest.raises(ValueError, match="must be a list of tokens"):
         elmo_keras.text.pad(["a b"])
+
+
+def test_iterators_and_tensors():
+    assert elmo_keras.text.to_tensor(iter(TEXTS)).shape == (3,)
+    rows = [["a", "b"], ["c"]]
+    for tensor in (tf.ragged.constant(rows), elmo_keras.text.pad(rows)):
+        assert elmo_keras.text.pad(tensor).numpy().tolist() == [[b"a", b"b"], [b"c", b""]]
+
+
+def test_texts_of_numpy_are_shown_as_str():
+    with pytest.raises(ValueError, match="Received: 'b' as sentence 1 and"):
+        string_tensor([["a"], np.str_("b")])
