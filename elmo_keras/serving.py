@@ -6,6 +6,7 @@ import keras
 
 from elmo_keras._optional import tensorflow as tf
 from elmo_keras.layers.elmo_layer import ElmoLayer
+from elmo_keras.layers.finite import check_weights
 from elmo_keras.models.elmo_task import ElmoTask
 from elmo_keras.text.text_layer import at_least_one_step
 from elmo_keras.text.tokenizer import Tokenizer
@@ -35,7 +36,7 @@ def export_saved_model(model, directory, verbose=False):
 
     Raises:
         ValueError: if the model does not start at strings, holds an ElmoLayer with
-            `state="carry"`, or the backend is not TensorFlow.
+            `state="carry"` or weights that are not finite, or the backend is not TensorFlow.
 
     Example:
 
@@ -54,6 +55,7 @@ def export_saved_model(model, directory, verbose=False):
             "KERAS_BACKEND=tensorflow and export it there."
         )
     start = _start(model)
+    check_weights({weight.path: weight for weight in model.weights}, "model")
     elmo = _single_elmo(model)
     tokenizer = _tokenizer(model, elmo)
     embedder = elmo and keras.Model(model.inputs, _output_in(model, elmo))

@@ -53,8 +53,8 @@ def check_weights(weights: Mapping[str, Any], what: str) -> None:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise ValueError(
             f"The weights of a {what} must be finite to be saved. Received: NaN or infinity in "
-            f"{', '.join(wrong[:_SHOWN])}{more}. Nothing was written: load the last good weights, "
-            "or train with a lower learning rate."
+            f"{', '.join(wrong[:_SHOWN])}{more}. Load the last good weights, or train with a "
+            "lower learning rate."
         )
 
 
@@ -75,7 +75,7 @@ def _is_finite(weight):
     if not isinstance(weight, np.ndarray):
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(weight.dtype)):
             return True
-        weight = keras.ops.convert_to_numpy(weight)
+        weight = keras.ops.convert_to_numpy(keras.ops.copy(weight))  # of a Variable, a tensor
     if weight.dtype.kind in "biuSUO":
         return True
     # A sum is finite if all numbers are, unless they are huge: only then look at each.

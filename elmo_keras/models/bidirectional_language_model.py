@@ -351,6 +351,10 @@ class BidirectionalLanguageModel(keras.Model):
         """
         saving.save(self, super().save, filepath, overwrite, zipped, **kwargs)
 
+    def save_own_variables(self, store):
+        saving.check_model(self)  # Every file of Keras comes by here, one of weights too.
+        super().save_own_variables(store)
+
     def export(
         self, filepath: str | os.PathLike, format: str = "tf_saved_model", **kwargs: Any
     ) -> None:

@@ -137,8 +137,8 @@ class ElmoTask(keras.Model):
         """A new model of the same class and configuration, with new weights, compiled alike.
 
         Returns:
-            A model of this class. The weights of a checkpoint are not in it:
-            `clone.set_weights(model.get_weights())` copies them.
+            A model of this class. `clone.set_weights(model.get_weights())` copies the weights; of
+            a quantised model, whose weights have another order, save and load the model instead.
         """
         clone = type(self).from_config(self.get_config())
         if self.compiled:
@@ -160,6 +160,10 @@ class ElmoTask(keras.Model):
         """
         saving.save(self, super().save, filepath, overwrite, zipped, **kwargs)
 
+    def save_own_variables(self, store):
+        saving.check_model(self)  # Every file of Keras comes by here, one of weights too.
+        super().save_own_variables(store)
+
     def fit(
         self,
         x=None,
@@ -177,7 +181,7 @@ class ElmoTask(keras.Model):
         **kwargs,
     ):
         """Trains the model. As `keras.Model.fit`, with `x`, `y` and weights as described above."""
-        _check_labels_given(x, y)
+        examples.check_labels_given(x, y)
         if validation_split and validation_data is None:
             x, y, sample_weight, validation_data = self._split(
                 x, y, sample_weight, validation_split
@@ -185,7 +189,7 @@ class ElmoTask(keras.Model):
         if validation_data is not None:
             if not isinstance(validation_data, (list, tuple)):
                 validation_data = (validation_data,)
-            _check_labels_given(*(*validation_data, None)[:2], name="validation_data")
+            examples.check_labels_given(*(*validation_data, None)[:2], name="validation_data")
             validation_data = self._batches(
                 *validation_data,
                 batch_size=validation_batch_size or batch_size,
@@ -209,7 +213,7 @@ class ElmoTask(keras.Model):
         """The loss and the metrics. As `keras.Model.evaluate`, with text and label names."""
         # `fit` hands its validation data, converted already, back to `evaluate` in this way.
         if "_use_cached_eval_dataset" not in kwargs:
-            _check_labels_given(x, y)
+            examples.check_labels_given(x, y)
             x = self._batches(x, y, sample_weight, batch_size=batch_size, needs_labels=True)
         return super().evaluate(x, **kwargs)
 
@@ -389,12 +393,3 @@ class ElmoTask(keras.Model):
 
 def _is_auto(argument):
     return isinstance(argument, str) and argument == "auto"
-
-
-def _check_labels_given(x, y, name=None):
-    if y is None and not hasattr(x, "element_spec"):
-        where = "y=None" if name is None else f"no labels in `{name}`"
-        raise ValueError(
-            f"`y` must hold the labels of `x`. Received: {where}. Pass (x, y); only a "
-            "tf.data.Dataset has them inside."
-        )

@@ -78,6 +78,16 @@ def _read_ids(x, task):
     return rows
 
 
+def check_labels_given(x, y, name=None):
+    """Raises a ValueError where labels are needed and neither `y` nor a dataset holds them."""
+    if y is None and not hasattr(x, "element_spec"):
+        where = "y=None" if name is None else f"no labels in `{name}`"
+        raise ValueError(
+            f"`y` must hold the labels of `x`. Received: {where}. Pass (x, y); only a "
+            "tf.data.Dataset has them inside."
+        )
+
+
 def read_labels(y, labels, tokens=None) -> list:
     """Label numbers, one a sentence, or with `tokens` an int array for each sentence.
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 from collections.abc import Callable
 
 import keras
@@ -34,7 +35,7 @@ def save(
             `False`, or if a weight is not finite. Nothing has been written then.
         OSError: if the file cannot be written. The old one is whole.
     """
-    path = pathlib.Path(filepath)
+    path = pathlib.Path(filepath).resolve()  # the file that a link leads to
     if path.suffix != ".keras":
         raise ValueError(
             f"`filepath` must end in .keras. Received: {str(path)!r}. The older formats .h5 and "
@@ -45,7 +46,7 @@ def save(
             f"`filepath` must be a new file where `overwrite=False`. Received: {str(path)!r}, "
             "which exists. Name another one, or pass overwrite=True."
         )
-    check_weights({weight.path: weight for weight in model.weights}, "model")
+    check_model(model)
     if zipped is False:  # a folder: its files cannot be put in place together
         write(path, overwrite=overwrite, zipped=False, **kwargs)
         return
@@ -54,6 +55,8 @@ def save(
         write(partial, overwrite=True, zipped=zipped, **kwargs)
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, partial)
         os.replace(partial, path)
     except OSError as error:
         raise OSError(
@@ -62,6 +65,11 @@ def save(
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_model(model: keras.Model) -> None:
+    """Raises a ValueError that names the weights of a model that hold NaN or infinity."""
+    check_weights({weight.path: weight for weight in model.weights}, "model")
 
 
 def check_format(format: str) -> None:

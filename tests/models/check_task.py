@@ -857,6 +857,12 @@ def check_save_is_whole(task, tmp_path):
     path = tmp_path / "model.keras"
     model = task.make()
     model.save(path)
+    path.chmod(0o640)
+    link = tmp_path / "link.keras"
+    link.symlink_to(path)
+    model.save(link)
+    assert link.is_symlink() and path.stat().st_mode & 0o777 == 0o640
+    link.unlink()
     old = path.read_bytes()
     with pytest.raises(ValueError, match="which exists.*overwrite=True"):
         model.save(path, overwrite=False)
@@ -873,6 +879,11 @@ def check_save_is_whole(task, tmp_path):
     weight.assign(weight.value * float("nan"))
     with pytest.raises(ValueError, match=f"NaN or infinity in {weight.path}"):
         model.save(path)
+    with pytest.raises(ValueError, match=f"NaN or infinity in {weight.path}"):
+        model.save_weights(tmp_path / "model.weights.h5")
+    if IS_TENSORFLOW:
+        with pytest.raises(ValueError, match=f"NaN or infinity in {weight.path}"):
+            model.export(tmp_path / "exported")
     with pytest.raises(ValueError, match="probabilities of a model must be finite"):
         task.predict(model=model)
     assert path.read_bytes() == old
