@@ -92,11 +92,13 @@ def gradients_of(owner):
     """
     registered = _ops.gradient_registry._registry
     before = set(registered)
-    yield
-    names = registered.keys() - before - _OWNED
-    if names:
-        _OWNED.update(names)
-        weakref.finalize(owner, _forget, names).atexit = False
+    try:
+        yield
+    finally:
+        names = registered.keys() - before - _OWNED
+        if names:
+            _OWNED.update(names)
+            weakref.finalize(owner, _forget, names).atexit = False
 
 
 def _forget(names):

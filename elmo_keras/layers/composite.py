@@ -74,6 +74,12 @@ class Composite(keras.layers.Layer):
             input_shape: what it is built for.
             name: str. Its name in paths, if that is not the layer's own.
         """
+        policy = self.dtype_policy
+        is_leaf = not isinstance(part, (Composite, keras.layers.RNN))
+        if is_leaf and isinstance(policy, keras.dtype_policies.DTypePolicyMap):
+            # A quantised Dense with a map for its policy is saved without its scale; the public
+            # setter would put another entry into the map.
+            part._dtype_policy = policy[f"{self.path}/{part.name}"]
         if _given.get() is None:
             part.build(input_shape)
             return

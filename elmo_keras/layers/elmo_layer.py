@@ -17,7 +17,6 @@ from elmo_keras.layers.preset_methods import PresetMethods
 from elmo_keras.layers.scalar_mix import ScalarMix
 from elmo_keras.layers.text_inputs import TextInputs, check_bool
 from elmo_keras.layers.token_encoder import TokenEncoder
-from elmo_keras.text.strings import is_text
 from elmo_keras.text.tokenizer import Tokenizer
 
 OUTPUTS = ("mix", "all", "average", "top")
@@ -254,7 +253,7 @@ class ElmoLayer(PresetMethods, EmbedMethods, TextInputs):
             The list of layers, tokens first, each `(batch, time + 2, dim)`; their mask
             `(batch, time + 2)`; and the final states `(hidden, cell)`.
         """
-        if is_text(ids) or not hasattr(ids, "dtype"):
+        if "int" not in str(getattr(ids, "dtype", None)):
             raise ValueError(
                 "`encode` takes ids, and gives all layers of the biLM for them. Received: "
                 f"{type(ids).__name__}. For the vectors of sentences call the layer on them, or "

@@ -14,11 +14,9 @@ from elmo_keras.models.task_parts import check_labels
 from elmo_keras.text.containers import to_batch
 from elmo_keras.text.lengths import places_by_length
 
-# Tokens of a batch of `predict` for each of its sentences, padding included: memory is bounded by
-# them, and a long document does not stretch the short ones beside it.
+# Bound of a batch of `predict`: a long document does not stretch the short ones beside it.
 _TOKENS_PER_SENTENCE = 512
-# Options of `ElmoLayer.from_preset` that are no arguments of the class, and arguments that a preset
-# or the caller gives.
+# Options of `ElmoLayer.from_preset` alone, and arguments that a preset or the caller gives.
 _PRESET_OPTIONS = ("sha256", "vocabulary", "token_embeddings")
 _GIVEN = {"self", "kwargs", "elmo", "labels", "token_encoder", "bilstm"}
 
@@ -160,6 +158,10 @@ class ElmoTask(keras.Model):
         """
         saving.save(self, super().save, filepath, overwrite, zipped, **kwargs)
 
+    def save_weights(self, filepath, *args, **kwargs):
+        saving.check_model(self)  # before an older file is opened
+        super().save_weights(filepath, *args, **kwargs)
+
     def save_own_variables(self, store):
         saving.check_model(self)  # Every file of Keras comes by here, one of weights too.
         super().save_own_variables(store)
@@ -198,16 +200,19 @@ class ElmoTask(keras.Model):
         data = self._batches(
             x, y, sample_weight, class_weight, batch_size, shuffle=shuffle, needs_labels=True
         )
-        with kernels.gradients_of(self):  # Keras' training step registers some of its own
-            return super().fit(
-                data,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                validation_data=validation_data,
-                shuffle=False,  # done
-                **kwargs,
-            )
+        return super().fit(
+            data,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_data=validation_data,
+            shuffle=False,  # done
+            **kwargs,
+        )
+
+    def train_step(self, *args, **kwargs):
+        with kernels.gradients_of(self):  # Keras' step registers some of its own.
+            return super().train_step(*args, **kwargs)
 
     def evaluate(self, x=None, y=None, batch_size=32, sample_weight=None, **kwargs):
         """The loss and the metrics. As `keras.Model.evaluate`, with text and label names."""

@@ -192,6 +192,8 @@ def _weight(weight, name, where):
         weight = weight.numpy()
     if isinstance(weight, np.ndarray) and weight.ndim == 0:
         weight = weight.item()
+    if isinstance(weight, (bool, np.bool_)) and name == "`sample_weight`":
+        weight = int(weight)  # a mask
     is_number = isinstance(weight, numbers.Real) and not isinstance(weight, (bool, np.bool_))
     if not is_number or not 0 <= weight <= _LARGEST:  # False of NaN
         raise ValueError(

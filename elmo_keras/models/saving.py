@@ -36,6 +36,10 @@ def save(
         OSError: if the file cannot be written. The old one is whole.
     """
     path = pathlib.Path(filepath).resolve()  # the file that a link leads to
+    if zipped is False:  # a folder: its files cannot be put in place together
+        check_model(model)
+        write(filepath, overwrite=overwrite, zipped=False, **kwargs)
+        return
     if path.suffix != ".keras":
         raise ValueError(
             f"`filepath` must end in .keras. Received: {str(path)!r}. The older formats .h5 and "
@@ -47,9 +51,6 @@ def save(
             "which exists. Name another one, or pass overwrite=True."
         )
     check_model(model)
-    if zipped is False:  # a folder: its files cannot be put in place together
-        write(path, overwrite=overwrite, zipped=False, **kwargs)
-        return
     partial = path.with_name(f".{path.stem}.partial.keras")
     try:
         write(partial, overwrite=True, zipped=zipped, **kwargs)

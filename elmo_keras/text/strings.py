@@ -183,7 +183,7 @@ def check_rows(rows, start=0, allow_spaces=True):
     if all(isinstance(row, (str, bytes)) for row in rows):
         return [clean(row) for row in rows]
     refuse_missing(rows, start)
-    is_tokens = [_is_list(row) for row in rows]
+    is_tokens = [is_list(row) for row in rows]
     if not any(is_tokens):
         position = [isinstance(row, (str, bytes)) for row in rows].index(False)
         row = rows[position]
@@ -233,7 +233,7 @@ def check_tokens(tokens, index=0, allow_spaces=True):
     """
     refuse_missing([tokens], index)
     refuse_table(tokens, "A sentence's tokens")
-    if not _is_list(tokens):
+    if not is_list(tokens):
         raise ValueError(
             "Every sentence must be a list of tokens, as the first ones are. "
             f"Received: {_shorten(tokens)} at position {index}. Split it into tokens, or pass all "
@@ -331,14 +331,15 @@ def clean(text):
     raise ValueError(f"{_FORMS} Received: {_shorten(text)} of type {type(text).__name__}.")
 
 
-def _is_list(item):
+def is_list(item):
+    """Whether an item is a list, tuple, array or column."""
     is_column = hasattr(item, "to_list") and hasattr(item, "dtype")  # pandas, polars
     return isinstance(item, (list, tuple, np.ndarray)) or is_column
 
 
 def _is_empty(item):
     is_number = isinstance(item, np.ndarray) and item.dtype.kind not in "OUST"
-    return _is_list(item) and len(item) == 0 and not is_number
+    return is_list(item) and len(item) == 0 and not is_number
 
 
 def _shorten(item, length=60):

@@ -6,7 +6,8 @@ import numpy as np
 
 from elmo_keras._optional import tensorflow as tf
 from elmo_keras._optional import tensorflow_text as tf_text
-from elmo_keras.text.strings import clean
+from elmo_keras.text.containers import to_batch
+from elmo_keras.text.strings import check_rows, is_list
 from elmo_keras.text.text_layer import TextLayer, at_least_one_step
 
 # Parts of the two patterns below, in RE2's syntax. RE2 cannot look around, so a pattern matches a
@@ -175,7 +176,14 @@ class Tokenizer(TextLayer):
         >>> elmo_keras.text.Tokenizer("whitespace").split(["a b  c", ""])
         [['a', 'b', 'c'], []]
         """
-        sentences = [clean(sentence) for sentence in sentences]
+        sentences = to_batch(sentences, "`sentences`")
+        sentences = sentences if isinstance(sentences, (str, bytes)) else list(sentences)
+        if isinstance(sentences, (str, bytes)) or any(map(is_list, sentences)):
+            raise ValueError(
+                f"`sentences` must be a list of str. Received: {sentences!r:.60}. Put a single "
+                "sentence into a list; token lists are split already."
+            )
+        sentences = check_rows(sentences)
         if self.method == "whitespace" and not self.lowercase:
             # As TensorFlow does it: at ASCII white space alone.
             rows = [

@@ -220,7 +220,11 @@ def test_ragged_tensors_and_generators(make):
 
 def test_encode_is_not_the_encode_of_sentence_transformers():
     elmo = toys.elmo()
-    for data in ([SENTENCE], SENTENCE, np.array([SENTENCE]), 7):
+    import pandas as pd
+    import tensorflow as tf
+
+    texts = [SENTENCE]
+    for data in (texts, SENTENCE, np.array(texts), pd.Series(texts), tf.constant(texts), 7):
         with pytest.raises(ValueError, match=r"For the vectors of sentences .*embed\(sentences\)"):
             elmo.encode(data)
 

@@ -138,3 +138,17 @@ def test_iterators_and_tensors():
 def test_texts_of_numpy_are_shown_as_str():
     with pytest.raises(ValueError, match="Received: 'b' as sentence 1 and"):
         string_tensor([["a"], np.str_("b")])
+
+
+def test_split_is_an_entry_like_the_others():
+    tokenizer = elmo_keras.text.Tokenizer()
+    assert tokenizer.split(TABLE["text"]) == [["A", "cat", "."], [], ["Yes"]]
+    for data, message in (
+        (TABLE, "a table with the columns 'text', 'label'"),
+        ("A cat.", "must be a list of str. Received: 'A cat.'"),
+        ([["A", "cat"]], "token lists are split already"),
+        (["A", None], "a missing text, as sentence 1"),
+        ({"A cat."}, "must have an order"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tokenizer.split(data)
