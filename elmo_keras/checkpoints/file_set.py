@@ -102,10 +102,10 @@ class FileSet:
                 self._finish(directory)
 
     def find(self, directory: pathlib.Path) -> "SavedFiles | None":
-        """The set in a directory, or `None` if there is none.
+        """The set in a directory, or `None` for a directory without one.
 
         Raises:
-            ValueError: if the index is no JSON, or lists something else than parts.
+            ValueError: if the index is not JSON, or lists anything but parts.
         """
         # While a save is at work, the index may come out of its folder between two looks.
         for folder in (directory, self._new(directory), directory):
@@ -117,7 +117,7 @@ class FileSet:
         return None
 
     def found_at(self, index_path: pathlib.Path) -> "SavedFiles | None":
-        """The set with an index at this path, or `None` for a file that is no index.
+        """The set with an index at this path, or `None` for any other file.
 
         Raises:
             ValueError: as `find`.
@@ -282,7 +282,7 @@ def _digests(content, path):
 
 
 def _listed(index_path):
-    """The names of the parts in an index; none for a file that is no index."""
+    """The names of the parts in an index; an empty set for any other file."""
     with contextlib.suppress(ValueError, FileNotFoundError):
         return set(_digests(json_file.load(index_path, "a model's config"), index_path) or ())
     return set()

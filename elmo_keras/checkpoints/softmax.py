@@ -13,7 +13,7 @@ from elmo_keras.checkpoints.whole_file import Content, one_a_line, text_content
 from elmo_keras.layers.finite import check_weights
 
 FILE, VOCABULARY = "softmax_weights.hdf5", "vocabulary.txt"
-# Of a softmax that is saved for itself; that of a preset is a part of the preset.
+# For a softmax that is saved alone; the softmax of a preset is a part of the preset.
 FILES = FileSet("softmax.json", (FILE, VOCABULARY))
 
 

@@ -15,7 +15,7 @@ def read(path: pathlib.Path) -> list[str]:
     """The words of a vocabulary file, plain or gzip, in the order of their ids.
 
     Lines end at a line feed alone: other characters that Unicode counts as line ends stand in
-    words. An empty last line is none, and a UTF-8 byte order mark at the beginning is dropped.
+    words. An empty last line is dropped, and a UTF-8 byte order mark at the beginning is dropped.
 
     Args:
         path: the file.

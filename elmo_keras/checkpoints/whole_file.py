@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-# What a system answers that cannot sync a folder; its renames are as safe as it makes them.
+# Errors of systems that cannot sync a folder; renames there are as safe as the system makes them.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
@@ -134,7 +134,7 @@ def sync_folder(folder: pathlib.Path) -> None:
     """Returns when the disk has the names of a folder's files, where the system can tell."""
     try:
         handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # A folder is no file on Windows.
+    except OSError:  # Windows does not open folders.
         return
     try:
         os.fsync(handle)
