@@ -2,6 +2,7 @@
 #
 #   make demo                    ELMo at work, on the command line
 #   make test                    the tests
+#   make test COVERAGE=1         the tests, with the lines of the package that they do not run
 #   make PYTHON=python3.12 ...   with another Python
 #   make VENV=../env ...         with the environment in another place
 
@@ -12,10 +13,15 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 PYTEST_ARGS ?=
 NOTEBOOKS ?= $(sort $(wildcard notebooks/*.ipynb))
+COVERAGE ?=
+# Lowest percentage of lines that `make test COVERAGE=1` accepts: two points below the measured one.
+COVERAGE_FLOOR := 90
 
 BIN := $(VENV)/bin
+WHEEL := build/wheel_check
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+PYTEST_COVERAGE := $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR))
 # What runs on every backend: all that takes character ids.
 BACKEND_TESTS := tests/kernels tests/layers tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
 	tests/presets/test_preset.py tests/models/test_batches.py tests/metrics \
@@ -27,20 +33,20 @@ BACKEND_TESTS := tests/kernels tests/layers tests/checkpoints/test_references.py
 	tests/training/test_front_ends.py tests/training/test_reproducibility.py
 # Processes that choose JAX themselves, wherever it is installed.
 JAX_TESTS := tests/test_import.py tests/test_cli.py::test_tensorflow_on_another_backend_is_as_quiet
-# What reads torch files, which `make test` skips without torch; and strangers' files of all formats.
+# Readers of torch files, which `make test` skips without torch; and untrusted files of all formats.
 MANYLANGS_TESTS := tests/checkpoints/test_manylangs.py tests/presets/test_convert.py
-STRANGERS_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_strangers_manylangs.py
+UNTRUSTED_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_strangers_manylangs.py
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: bench demo test test-slow test-pretraining test-long test-backends test-manylangs test-strangers test-jax test-torch \
-	test-jax-alone lint format notebooks dist clean
+.PHONY: bench demo test test-slow test-pretraining test-long test-backends test-manylangs test-untrusted test-jax test-torch \
+	test-jax-alone test-wheel lint types format notebooks dist clean
 
 demo: $(VENV)/.package
 	$(BIN)/elmo-keras demo
 
 test: $(VENV)/.dev
-	$(PYTEST)
+	$(PYTEST) $(PYTEST_COVERAGE)
 
 test-slow: $(VENV)/.dev
 	$(PYTEST) --run-slow
@@ -62,8 +68,8 @@ test-backends: test-jax test-torch
 test-manylangs: $(VENV)/.torch
 	$(PYTEST) $(MANYLANGS_TESTS)
 
-test-strangers: $(VENV)/.torch
-	$(PYTEST) --run-slow $(STRANGERS_TESTS)
+test-untrusted: $(VENV)/.torch
+	$(PYTEST) --run-slow $(UNTRUSTED_TESTS)
 
 test-jax: $(VENV)/.jax
 	KERAS_BACKEND=jax XLA_FLAGS=--xla_backend_optimization_level=0 $(PYTEST) $(BACKEND_TESTS) $(JAX_TESTS)
@@ -78,6 +84,9 @@ test-jax-alone: $(VENV)-jax/.jax-alone
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/python -m mypy
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -95,8 +104,15 @@ dist: $(VENV)/.dev
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 
+# Builds both and installs the wheel in a folder of its own: files that either lacks are missing there.
+test-wheel: dist
+	rm -rf $(WHEEL)
+	$(PIP) install --quiet --no-deps --target $(WHEEL) dist/*.whl
+	PYTHONPATH=$(WHEEL) $(BIN)/python -P .ci/check_wheel.py $(WHEEL)
+	PYTHONPATH=$(WHEEL) $(BIN)/python -P $(WHEEL)/bin/elmo-keras --help >/dev/null
+
 clean:
-	rm -rf $(VENV) $(VENV)-jax build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-jax build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find elmo_keras elmo_keras_cli tests notebooks benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # === Environments: a stamp file stands for what is installed ===
