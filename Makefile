@@ -25,8 +25,8 @@ PYTEST_COVERAGE := $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-f
 # sys.monitoring costs a tenth of the time; the C tracer, for Python 3.11, costs a third.
 TRACER = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 # What runs on every backend: all that takes character ids.
-BACKEND_TESTS := tests/kernels tests/layers tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
-	tests/presets/test_preset.py tests/models/test_batches.py tests/metrics \
+BACKEND_TESTS := tests/backend tests/layers tests/encoders tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
+	tests/presets/test_native_format.py tests/models/preprocessing/test_batches.py tests/metrics \
 	tests/training/test_pretraining.py::test_a_run_in_parts_is_the_same \
 	tests/training/test_pretraining.py::test_a_step_of_every_precision \
 	tests/models/test_bidirectional_language_model.py::test_perplexity \
@@ -36,8 +36,8 @@ BACKEND_TESTS := tests/kernels tests/layers tests/checkpoints/test_references.py
 # Processes that choose JAX themselves, wherever it is installed.
 JAX_TESTS := tests/test_import.py tests/test_cli.py::test_tensorflow_on_another_backend_is_as_quiet
 # Readers of torch files, which `make test` skips without torch; and untrusted files of all formats.
-MANYLANGS_TESTS := tests/checkpoints/test_manylangs.py tests/presets/test_convert.py
-UNTRUSTED_TESTS := tests/checkpoints/test_strangers.py tests/checkpoints/test_strangers_manylangs.py
+MANYLANGS_TESTS := tests/checkpoints/test_manylangs.py tests/test_convert.py
+UNTRUSTED_TESTS := tests/untrusted
 
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -63,7 +63,7 @@ test-pretraining: $(VENV)/.dev
 
 # What else `make test` leaves out for its length: searches of keras-tuner, models trained on a cache.
 test-long: $(VENV)/.dev
-	$(PYTEST) --run-slow tests/test_tuning.py tests/layers/test_embed.py tests/checkpoints/test_words.py
+	$(PYTEST) --run-slow tests/test_tuning.py tests/encoders/test_embed.py tests/checkpoints/test_words.py
 
 test-backends: test-jax test-torch
 

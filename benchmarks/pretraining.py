@@ -82,12 +82,12 @@ def _watch(command):
 def train(name, corpus, vocabulary, folder, tokens):
     """In a process of its own: one of `OURS`."""
     from elmo_keras import BidirectionalLanguageModel, training
-    from elmo_keras.checkpoints import vocabulary_file
-    from elmo_keras.training import command, sizes
+    from elmo_keras.files import vocabulary_file
+    from elmo_keras.training import command, model_sizes
 
     dtype, recipe = OURS[name]
     command.use_threads()
-    elmo = sizes.elmo_of_size(sizes.SIZES["mini"], dtype=dtype, tokenizer="whitespace")
+    elmo = model_sizes.elmo_of_size(model_sizes.SIZES["mini"], dtype=dtype, tokenizer="whitespace")
     model = BidirectionalLanguageModel(elmo, vocabulary_file.read(pathlib.Path(vocabulary)))
     options = training.PretrainingOptions(
         tokens=tokens, batch_size=BATCH_SIZE, window=WINDOW, **recipe
@@ -107,7 +107,7 @@ def perplexities(source, vocabulary, validation):
     import numpy as np
 
     from elmo_keras import BidirectionalLanguageModel, training
-    from elmo_keras.training.objective import window_loss, zero_states
+    from elmo_keras.training.window_loss import window_loss, zero_states
     from elmo_keras.training.windows import Windows
 
     model = BidirectionalLanguageModel.from_preset(

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import keras
 
 from elmo_keras import datasets
+from elmo_keras.encoders.elmo_layer import ElmoLayer
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.char_cnn import CharCNN
-from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.models.elmo_text_classifier import ElmoTextClassifier
 
 SENTENCES = [

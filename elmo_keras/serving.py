@@ -1,38 +1,65 @@
 """SavedModels that take text, and load where elmo_keras is not installed."""
 
+import os
 import warnings
+from typing import Any, Protocol, runtime_checkable
 
 import keras
 
-from elmo_keras._optional import tensorflow as tf
-from elmo_keras.layers.elmo_layer import ElmoLayer
+from elmo_keras.encoders.elmo_layer import ElmoLayer
+from elmo_keras.encoders.text_encoder import TextEncoder
 from elmo_keras.layers.finite import check_weights
-from elmo_keras.models.elmo_task import ElmoTask
+from elmo_keras.layers.keras_internals import sub_layers
 from elmo_keras.text.text_layer import at_least_one_step
 from elmo_keras.text.tokenizer import Tokenizer
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 
-def export_saved_model(model, directory, verbose=False):
+@runtime_checkable
+class _ServedModel(Protocol):
+    """A model that says how it is served. Task models are such models.
+
+    Attributes:
+        backbone: the text encoder, for the endpoints `embed` and `embed_tokens`.
+        tokenizer: splits sentences.
+    """
+
+    backbone: TextEncoder
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    def serving_inputs(self, tokens: Any) -> Any:
+        """The model's inputs for tokens `(batch, time)`, string, `""` as padding."""
+
+    def serving_outputs(self, tokens: Any, outputs: Any) -> dict[str, Any]:
+        """The answers of an endpoint, by name, for tokens and the model's outputs."""
+
+
+def export_saved_model(
+    model: keras.Model, directory: str | os.PathLike, verbose: bool = False
+) -> None:
     """Writes a Keras model that starts at strings as a SavedModel.
 
     | endpoint | takes | for |
     |---|---|---|
     | `serve`, also `serving_default` | `text`: `(batch,)` string | every model |
     | `tokens` | `tokens`: `(batch, time)` string, `""` as padding | models that start at tokens |
-    | `embed` | `text` | models with one ElmoLayer |
+    | `embed` | `text` | task models, and models with one ElmoLayer |
     | `embed_tokens` | `tokens` | those of them that start at tokens |
 
-    `embed` and `embed_tokens` return `tokens`, `mask` and `embeddings`, the output of the
-    ElmoLayer (`embeddings_0` and so on where it has several). Of an `ElmoTextClassifier` the
-    others return `labels` `(batch,)` and `probabilities` `(batch, labels)`; of an `ElmoTagger`
-    `tokens`, `labels` `(batch, time)` with `""` at padding, and `probabilities`; of another model
-    `outputs` (`outputs_0` and so on of several).
+    `embed` and `embed_tokens` return `tokens`, `mask` and `embeddings`, the output of the encoder
+    (`embeddings_0` and so on for several outputs). The other endpoints return the `serving_outputs`
+    of a task model: an `ElmoTextClassifier` returns `labels` `(batch,)` and `probabilities`
+    `(batch, labels)`; an `ElmoTagger` returns `tokens`, `labels` `(batch, time)` with `""` at
+    padding, and `probabilities`. Other models return `outputs` (`outputs_0` and so on for several
+    outputs).
 
     Args:
-        model: a Functional Keras model, an `ElmoTask` or your own, with one input: sentences
-            `(batch,)` or tokens `(batch, time)`, string. An `ElmoTask` may start at ids.
-        directory: where to write.
-        verbose: bool. Whether Keras prints the endpoints with all they hold. Defaults to `False`.
+        model: a Functional Keras model, a task model or your own, with one input: sentences
+            `(batch,)` or tokens `(batch, time)`, string. A task model may start at ids.
+        directory: path of the directory to write.
+        verbose: bool. Whether Keras prints the endpoints and their contents. Defaults to `False`.
 
     Raises:
         ValueError: if the model does not start at strings, holds an ElmoLayer with
@@ -54,35 +81,38 @@ def export_saved_model(model, directory, verbose=False):
             f"{keras.backend.backend()} backend. Save the model as .keras, load it with "
             "KERAS_BACKEND=tensorflow and export it there."
         )
-    start = _start(model)
+    starts_at_sentences = _starts_at_sentences(model)
     check_weights({weight.path: weight for weight in model.weights}, "model")
-    elmo = _single_elmo(model)
-    tokenizer = _tokenizer(model, elmo)
-    embedder = elmo and keras.Model(model.inputs, _output_in(model, elmo))
+    encoder, vectors = _encoder(model)
+    tokenizer = _tokenizer(model, encoder)
+    embedder = keras.Model(*vectors) if encoder else None
 
-    def to_input(tokens):
-        return elmo.to_ids(tokens) if start == "ids" else tokens
+    def inputs_of(tokens):
+        return model.serving_inputs(tokens) if isinstance(model, _ServedModel) else tokens
 
     def predict(text):
-        return _named(model(text, training=False))
+        return _by_name(model(text, training=False))
 
     def predict_tokens(tokens):
         tokens = at_least_one_step(tokens)
-        return _with_labels(model, tokens, model(to_input(tokens), training=False))
+        outputs = model(inputs_of(tokens), training=False)
+        if isinstance(model, _ServedModel):
+            return model.serving_outputs(tokens, outputs)
+        return _by_name(outputs)
 
     def embed_text(text):
-        return _embeddings(elmo, tokenizer(text), embedder(text, training=False))
+        return _embeddings(encoder, tokenizer(text), embedder(text, training=False))
 
     def embed_tokens(tokens):
         tokens = at_least_one_step(tokens)
-        return _embeddings(elmo, tokens, embedder(to_input(tokens), training=False))
+        return _embeddings(encoder, tokens, embedder(inputs_of(tokens), training=False))
 
     text = [keras.InputSpec(shape=(None,), dtype="string", name="text")]
     tokens = [keras.InputSpec(shape=(None, None), dtype="string", name="tokens")]
     archive = keras.export.ExportArchive()
     for layer in model.layers:  # Not the model: its optimizer may hold what cannot be saved.
         archive.track(layer)
-    if start == "sentences":
+    if starts_at_sentences:
         archive.add_endpoint("serve", predict, text)
         if embedder:
             archive.add_endpoint("embed", embed_text, text)
@@ -102,15 +132,15 @@ def export_saved_model(model, directory, verbose=False):
         )
 
 
-def _start(model):
-    """What the model's graph starts at: `"sentences"`, `"tokens"` or, of a task, `"ids"`."""
+def _starts_at_sentences(model):
+    """Whether the model's graph starts at sentences; else it starts at tokens, or at their ids."""
     inputs = model.inputs if isinstance(getattr(model, "inputs", None), list) else []
     if len(inputs) == 1:
         rank = len(inputs[0].shape)
         if keras.backend.standardize_dtype(inputs[0].dtype) == "string" and rank in (1, 2):
-            return "sentences" if rank == 1 else "tokens"
-        if isinstance(model, ElmoTask) and model.elmo.text_layer is not None:
-            return "ids"
+            return rank == 1
+        if isinstance(model, _ServedModel) and model.backbone.text_layer is not None:
+            return False
     received = [(tuple(x.shape), keras.backend.standardize_dtype(x.dtype)) for x in inputs]
     raise ValueError(
         "`model` must be a Functional model with one input of strings: sentences (batch,) or "
@@ -118,58 +148,56 @@ def _start(model):
     )
 
 
-def _single_elmo(model):
-    """The model's ElmoLayer, if it has one and applies it once itself, not inside a sub-model."""
-    layers = _layers(model, ElmoLayer)
-    if len(layers) == 1 and layers[0] in model.layers and len(_nodes(model, layers[0])) == 1:
-        return layers[0]
-    return None
+def _encoder(model):
+    """The encoder whose vectors are served, and the inputs and outputs of a model of them.
+
+    `None` unless there is one such layer, which the model itself applies once.
+    """
+    backbone = getattr(model, "backbone", None)
+    encoders = [backbone] if isinstance(backbone, TextEncoder) else _layers(model, ElmoLayer)
+    if len(encoders) != 1 or encoders[0] not in model.layers:
+        return None, None
+    (encoder,) = encoders
+    outputs = []
+
+    def call(layer, *args, **kwargs):
+        result = layer(*args, **kwargs)
+        if layer is encoder:
+            outputs.append(result)
+        return result
+
+    # The layer may be a part of other models, too: its outputs in this one are computed again.
+    graph = keras.models.clone_model(
+        keras.Model(model.inputs, model.outputs),
+        clone_function=lambda layer: layer,
+        call_function=call,
+    )
+    return (encoder, (graph.inputs, outputs[0])) if len(outputs) == 1 else (None, None)
 
 
 def _layers(model, cls):
-    return [layer for layer in model._flatten_layers() if isinstance(layer, cls)]
+    return [layer for layer in sub_layers(model) if isinstance(layer, cls)]
 
 
-def _nodes(model, layer):
-    """The applications of a layer that belong to the model; it may stand in others as well."""
-    own = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
-    return [node for node in layer._inbound_nodes if id(node) in own]
-
-
-def _output_in(model, layer):
-    outputs = _nodes(model, layer)[0].output_tensors
-    return outputs if len(outputs) > 1 else outputs[0]
-
-
-def _tokenizer(model, elmo):
-    """What splits raw sentences: the model's own layer, or the ElmoLayer's."""
+def _tokenizer(model, encoder):
+    """The layer that splits raw sentences: the model's own, or the encoder's."""
     own = [layer for layer in model.layers if isinstance(layer, Tokenizer)]
     if len(own) == 1:
         return own[0]
-    return elmo.tokenizer if elmo is not None else Tokenizer()
+    return encoder.tokenizer if encoder is not None else Tokenizer()
 
 
-def _named(outputs):
+def _by_name(outputs):
     """Outputs as the dict that a signature needs."""
     if isinstance(outputs, (list, tuple)):
         return {f"outputs_{i}": output for i, output in enumerate(outputs)}
     return outputs if isinstance(outputs, dict) else {"outputs": outputs}
 
 
-def _with_labels(model, tokens, outputs):
-    if not isinstance(model, ElmoTask):
-        return _named(outputs)
-    labels = tf.gather(tf.constant(model.labels), tf.argmax(outputs, axis=-1))
-    if not model.labels_per_token:
-        return {"labels": labels, "probabilities": outputs}
-    labels = tf.where(tf.equal(tokens, ""), "", labels)
-    return {"tokens": tokens, "labels": labels, "probabilities": outputs}
-
-
-def _embeddings(elmo, tokens, outputs):
+def _embeddings(encoder, tokens, outputs):
     mask = tf.not_equal(tokens, "")
-    if elmo.keep_boundaries:
-        mask = tf.pad(mask, [[0, 0], [2, 0]], constant_values=True)  # two real steps more
+    if getattr(encoder, "keep_boundaries", False):
+        mask = tf.pad(mask, [[0, 0], [2, 0]], constant_values=True)  # two steps more
     result = {"tokens": tokens, "mask": mask}
     if isinstance(outputs, (list, tuple)):
         result.update({f"embeddings_{i}": output for i, output in enumerate(outputs)})

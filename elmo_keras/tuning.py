@@ -19,11 +19,12 @@ import keras_tuner
 from keras_tuner import HyperParameters
 from keras_tuner.errors import FailedTrialError, FatalError, FatalTypeError, FatalValueError
 
-from elmo_keras._optional import tensorflow as tf
-from elmo_keras.layers.elmo_layer import ElmoLayer
+from elmo_keras.encoders.elmo_layer import ElmoLayer
 from elmo_keras.models.elmo_tagger import ElmoTagger
-from elmo_keras.models.elmo_task import ElmoTask, check_labels
+from elmo_keras.models.elmo_task import ElmoTask
 from elmo_keras.models.elmo_text_classifier import POOLINGS, ElmoTextClassifier
+from elmo_keras.models.preprocessing.labels import check_labels
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 Value = bool | int | float | str
 Source = ElmoLayer | str | os.PathLike | Sequence[str | os.PathLike]

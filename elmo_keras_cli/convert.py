@@ -44,7 +44,7 @@ def convert(
     """Convert a published ELMo model into a preset, which every backend reads."""
     with plain_errors():
         with quiet_imports():
-            from elmo_keras.presets.convert import convert
+            from elmo_keras.convert import convert
         result = convert(
             source if weights is None else (source, weights),
             destination,

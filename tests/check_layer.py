@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 
-from tests.toys import IS_TENSORFLOW, to_numpy
+from tests.small_models import IS_TENSORFLOW, to_numpy
 
 
 def check_layer(

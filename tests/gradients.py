@@ -2,7 +2,7 @@
 
 import keras
 
-from tests.toys import to_numpy
+from tests.small_models import to_numpy
 
 
 def gradients(loss, variables):

@@ -116,12 +116,6 @@ def test_a_typo_is_told():
     assert "demo" in result.output
 
 
-def test_the_package_offers_the_same_app():
-    from elmo_keras import cli
-
-    assert cli.app is app
-
-
 # === TensorFlow's log ===
 
 LOG = [

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.toys import IS_TENSORFLOW
+from tests.small_models import IS_TENSORFLOW
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(

@@ -17,9 +17,9 @@ import pytest
 import elmo_keras
 from elmo_keras import layers, serving
 from elmo_keras.text import CharacterIds, Tokenizer
-from tests import fresh_process, toys
+from tests import fresh_process, small_models
 
-if not toys.IS_TENSORFLOW:
+if not small_models.IS_TENSORFLOW:
     pytest.skip("SavedModels are TensorFlow's", allow_module_level=True)
 
 import tensorflow as tf
@@ -31,8 +31,8 @@ LABELS = ["DET", "NOUN", "VERB"]
 
 
 def toy_elmo(**options):
-    cnn = toys.char_cnn(filters=[(1, 4)], num_highways=0)
-    return elmo_keras.ElmoLayer(cnn, toys.bilstm(num_layers=1, units=5), **options)
+    cnn = small_models.char_cnn(filters=[(1, 4)], num_highways=0)
+    return elmo_keras.ElmoLayer(cnn, small_models.bilstm(num_layers=1, units=5), **options)
 
 
 def pooled(x):
@@ -41,8 +41,8 @@ def pooled(x):
 
 def classifier(folder):
     """It reads a checkpoint that is gone when the model is loaded."""
-    opts = toys.options(n_layers=1, n_highway=None)
-    source = toys.write_checkpoint(folder / "source", opts, toys.datasets(opts))
+    opts = small_models.options(n_layers=1, n_highway=None)
+    source = small_models.write_checkpoint(folder / "source", opts, small_models.datasets(opts))
     model = elmo_keras.ElmoTextClassifier.from_preset(source, LABELS, pooling="mean_max")
     shutil.rmtree(source)
     return model

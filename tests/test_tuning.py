@@ -64,7 +64,7 @@ def search(tuner, x=TEXTS, y=CLASSES, **options):
 
 
 def trials_of(tuner):
-    return [tuner.oracle.trials[key] for key in tuner.oracle.start_order]
+    return [tuner.numpy_reference.trials[key] for key in tuner.numpy_reference.start_order]
 
 
 def values(**given):
@@ -252,8 +252,8 @@ def test_defaults_are_those_of_the_models(classifier, elmo):
     default = elmo_keras.ElmoTextClassifier(make_elmo(), labels=["negative", "positive"])
     assert set(hp.values) == set(classifier.space) - {"batch_size"}
     for key in ("pooling", "head_dropout"):
-        assert getattr(model, key) == getattr(default, key)
-    assert not model.hidden_dim
+        assert model.get_config()[key] == default.get_config()[key]
+    assert not model.head.hidden_dim
     for key in ("dropout", "layer_norm", "mix_regularizer"):
         assert getattr(model.elmo, key) == getattr(default.elmo, key)
     assert float(model.optimizer.learning_rate) == float(default.optimizer.learning_rate)
@@ -272,7 +272,7 @@ def test_values_reach_the_model(classifier):
             learning_rate=5e-3,
         )
     )
-    assert (model.hidden_dim, model.head_dropout, model.pooling) == (64, 0.2, "mean_max")
+    assert (model.head.hidden_dim, model.head.dropout, model.pooling) == (64, 0.2, "mean_max")
     assert (model.elmo.dropout, model.elmo.layer_norm) == (0.3, True)
     assert float(model.elmo.scalar_mixes[0].regularizer.l2) == pytest.approx(1e-2)
     assert float(model.optimizer.learning_rate) == pytest.approx(5e-3)
@@ -298,7 +298,7 @@ def test_fixed(elmo):
     hypermodel = run_eagerly(ElmoClassifierHyperModel(elmo, num_classes=2, fixed=fixed))
     hp = keras_tuner.HyperParameters()
     model = hypermodel.build(hp)
-    assert (model.hidden_dim, model.elmo.layer_norm) == (7, "bilm-tf")
+    assert (model.head.hidden_dim, model.elmo.layer_norm) == (7, "bilm-tf")
     hypermodel.fit(hp, model, TEXTS, [0, 1, 0, 1], verbose=0)
     assert int(model.optimizer.iterations) == 2  # batches, of 3 and of 1
     assert {name: hp.get(name) for name in fixed} == fixed
@@ -364,13 +364,13 @@ class Failing(keras.callbacks.Callback):
         self.failure = failure
 
     def on_train_begin(self, logs=None):
-        if self.model.hidden_dim and self.failure == "memory":
+        if self.model.head.hidden_dim and self.failure == "memory":
             raise MemoryError("out of memory")
-        if self.model.hidden_dim and self.failure == "loss":
+        if self.model.head.hidden_dim and self.failure == "loss":
             self.lose_numbers()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.hidden_dim and self.failure == "val_loss":
+        if self.model.head.hidden_dim and self.failure == "val_loss":
             self.lose_numbers()
 
     def lose_numbers(self):
@@ -402,7 +402,7 @@ def test_failed_trial_shows_its_reason(classifier, tmp_path, failure, reason):
     good, bad = trials_of(tuner)
     assert (good.status, bad.status) == ("COMPLETED", "FAILED")
     assert reason in bad.message
-    assert not tuner.get_best_models(1)[0].hidden_dim
+    assert not tuner.get_best_models(1)[0].head.hidden_dim
 
 
 def test_last_failure_is_what_the_tuner_raises(elmo, tmp_path):

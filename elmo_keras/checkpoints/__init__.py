@@ -1,5 +1,5 @@
 """Foreign checkpoint formats: one module each, a table and one strict loader."""
 
-from elmo_keras.checkpoints.hdf5 import open_hdf5 as open_hdf5
-from elmo_keras.checkpoints.hdf5 import save_hdf5 as save_hdf5
-from elmo_keras.checkpoints.static_vectors import read_static_vectors as read_static_vectors
+from elmo_keras.checkpoints.bilm_hdf5 import open_hdf5 as open_hdf5
+from elmo_keras.checkpoints.bilm_hdf5 import save_hdf5 as save_hdf5
+from elmo_keras.files.static_vectors import read_static_vectors as read_static_vectors

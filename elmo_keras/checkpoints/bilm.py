@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from elmo_keras.checkpoints.loader import Dataset, Entry, same, without_padding
+from elmo_keras.checkpoints.loader import Entry, identity_entry, without_padding
 from elmo_keras.checkpoints.options import Options
+from elmo_keras.files.stored_array import StoredArray
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.char_cnn import CharCNN
 from elmo_keras.layers.token_encoder import TokenEncoder
@@ -25,7 +26,7 @@ _CACHED = 2**20  # bytes that are still at hand when they are written a second t
 
 def parts(
     options: Options,
-    datasets: Mapping[str, Dataset],
+    datasets: Mapping[str, StoredArray],
     source: str,
     vocabulary: list[str] | None = None,
     has_padding: bool = False,
@@ -127,20 +128,20 @@ def _characters(cnn):
                 lambda x: [x[0]],
                 lambda x: x[np.newaxis],
             ),
-            same(f"CNN/b_cnn_{i}", (number,), f"{ours}/convolution_{i}/bias"),
+            identity_entry(f"CNN/b_cnn_{i}", (number,), f"{ours}/convolution_{i}/bias"),
         ]
     for i in range(cnn.num_highways):
         for theirs, dense in (("carry", "gate"), ("transform", "transform")):
             path = f"{ours}/highway_{i}/{dense}"
             rows += [
-                same(f"CNN_high_{i}/W_{theirs}", (dim, dim), f"{path}/kernel"),
-                same(f"CNN_high_{i}/b_{theirs}", (dim,), f"{path}/bias"),
+                identity_entry(f"CNN_high_{i}/W_{theirs}", (dim, dim), f"{path}/kernel"),
+                identity_entry(f"CNN_high_{i}/b_{theirs}", (dim,), f"{path}/bias"),
             ]
     if cnn.projection_dim:
         path, size = f"{ours}/projection", cnn.projection_dim
         rows += [
-            same("CNN_proj/W_proj", (dim, size), f"{path}/kernel"),
-            same("CNN_proj/b_proj", (size,), f"{path}/bias"),
+            identity_entry("CNN_proj/W_proj", (dim, size), f"{path}/kernel"),
+            identity_entry("CNN_proj/b_proj", (size,), f"{path}/bias"),
         ]
     return rows
 
@@ -170,7 +171,7 @@ def _lstms(bilstm, input_dim):
             ]
             if bilstm.projection_dim:
                 shape = (bilstm.units, bilstm.projection_dim)
-                rows.append(same(f"{theirs}/W_P_0", shape, f"{path}/projection/kernel"))
+                rows.append(identity_entry(f"{theirs}/W_P_0", shape, f"{path}/projection/kernel"))
     return rows
 
 

@@ -1,28 +1,49 @@
-"""What the reader of every format gives: the layers that a file describes, and their weights."""
+"""A checkpoint of a foreign format: the layers that it describes, and its weights."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import keras
 import numpy as np
 
-from elmo_keras.checkpoints import loader
+from elmo_keras.checkpoints.loader import Entry, StrictLoader
+from elmo_keras.files.stored_array import StoredArray
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
-from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.layers.token_encoder import TokenEncoder
+
+_Layer = TypeVar("_Layer", bound=keras.layers.Layer)
+
+
+class BiLM(Protocol):
+    """A layer with the two parts that every format stores.
+
+    Attributes:
+        token_encoder: the front end.
+        bilstm: the LSTMs.
+        built: whether the layer has weights.
+        is_quantized: whether some of its weights are quantised.
+    """
+
+    token_encoder: TokenEncoder
+    bilstm: BiLSTMStack
+    built: bool
+
+    @property
+    def is_quantized(self) -> bool: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A model in a file, described and not yet read.
+    """An opened checkpoint; its weights are read when a layer is built.
 
     Attributes:
-        format: what the format is called.
-        source: what the file is called in an error.
+        format: name of the format.
+        source: name of the file, for errors.
         token_encoder: the front end, not built, named `"token_encoder"`.
         bilstm: the LSTMs, not built, named `"bilstm"`.
-        table: the format's table for these two.
-        datasets: what the file holds, by its own names.
+        table: the format's weight table for these two layers.
+        arrays: the arrays of the file, by their names there.
         mix: the scalars of a `ScalarMix` and its gamma, if the file has them.
     """
 
@@ -30,25 +51,25 @@ class Checkpoint:
     source: str
     token_encoder: TokenEncoder
     bilstm: BiLSTMStack
-    table: Sequence[loader.Entry]
-    datasets: Mapping[str, loader.Dataset]
+    table: Sequence[Entry]
+    arrays: Mapping[str, StoredArray]
     mix: tuple[np.ndarray, float] | None = None
 
-    def to_layer(self, cls=ElmoLayer, **options) -> ElmoLayer:
-        """Builds an ElmoLayer with the weights of the file.
+    def to_layer(self, cls: type[_Layer], **options: Any) -> _Layer:
+        """Builds a layer of the two parts with the weights of the file.
 
         Args:
-            cls: the class to build.
+            cls: class that takes the token encoder and the LSTMs as its first two arguments.
             **options: further arguments of the class.
 
         Raises:
-            ValueError: if the file does not hold what it describes; nothing half-loaded is left.
+            ValueError: if the file does not hold the weights that it describes.
         """
         if "dtype" in options:
             for part in (self.token_encoder, self.bilstm):
                 part.dtype_policy = keras.dtype_policies.get(options["dtype"])
         layer = cls(self.token_encoder, self.bilstm, **options)
-        with loader.filling(self.table, self.datasets, self.source):
+        with StrictLoader(self.arrays, self.source, self.table).building():
             layer.build((None, None, *self.token_encoder.ids_shape))
         if self.mix is not None:
             scalars, gamma = self.mix

@@ -1,30 +1,30 @@
-"""One strict loader for all formats: a format is a table, this fills a layer from it."""
+"""The strict loader of every format: a layer takes all arrays of a file, or none."""
 
 import contextlib
 import dataclasses
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-from elmo_keras import kernels
-from elmo_keras.layers.composite import given_weights
+from elmo_keras import backend
+from elmo_keras.files.stored_array import StoredArray, aligned_empty, read_finite
+from elmo_keras.layers.weight_loading import given_weights
 
-# Tensors of TensorFlow begin at multiples of it; so an array that does can become one as it is.
-ALIGNMENT = 64
+_MAX_SHOWN = 40
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One row of a format's table: a dataset of theirs, and what it is of ours.
+    """One row of a format's weight table: an array of the file and the weights that it holds.
 
     Attributes:
-        name: their name.
-        shape: their shape.
-        paths: paths of our weights that hold it, see `given_weights`; most often one.
-        to_ours: their array -> the list of our arrays.
-        to_theirs: our arrays -> their array. Its exact inverse, to the last bit.
+        name: name of the array in the file.
+        shape: shape of the array in the file.
+        paths: paths of the weights, see `given_weights`; most often one.
+        to_ours: function from the file's array to the list of the weights' arrays.
+        to_theirs: function from the weights' arrays to the file's array; the exact inverse.
     """
 
     name: str
@@ -34,158 +34,178 @@ class Entry:
     to_theirs: Callable[..., np.ndarray]
 
 
-def same(name: str, shape: tuple[int, ...], path: str) -> Entry:
-    """An entry whose dataset is the weight as it is."""
+def identity_entry(name: str, shape: Sequence[int], path: str) -> Entry:
+    """An entry for an array that is stored as the weight holds it.
+
+    Args:
+        name: name of the array in the file.
+        shape: shape of both.
+        path: path of the weight.
+    """
     return Entry(name, tuple(shape), (path,), lambda x: [x], lambda x: x)
 
 
 def without_padding(name: str, shape: tuple[int, int], path: str) -> Entry:
-    """An entry for a table of vectors that has no row for id 0, padding; ours is zeros."""
+    """An entry for a table of vectors whose file has no row for id 0; the layer's row is zeros.
+
+    Args:
+        name: name of the array in the file.
+        shape: `(rows, dim)` of the array in the file; the weight has one row more.
+        path: path of the weight.
+    """
     rows, dim = shape
 
     def to_ours(x):
-        table = empty((rows + 1, dim))
+        table = aligned_empty((rows + 1, dim))
         table[0], table[1:] = 0, x
         return [table]
 
     return Entry(name, (rows, dim), (path,), to_ours, lambda x: x[1:])
 
 
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-    """An array in a file: what it is can be asked before memory is taken for it.
-
-    Attributes:
-        shape: its shape.
-        dtype: what numpy calls its type.
-        read: gives the array, a new one at each call.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    read: Callable[[], np.ndarray]
+class MismatchError(ValueError):
+    """The arrays of a file are not the weights that its description names."""
 
 
-def empty(shape: Sequence[int]) -> np.ndarray:
-    """Room for a float32 array, aligned: TensorFlow takes such memory over without a copy."""
-    size = 4 * math.prod(shape)
-    room = np.empty(size + ALIGNMENT, dtype="uint8")
-    start = -room.ctypes.data % ALIGNMENT
-    return room[start : start + size].view("float32").reshape(shape)
-
-
-def check(table: Sequence[Entry], datasets: Mapping[str, Dataset], source: str) -> None:
-    """Compares a file with a format's table; nothing of it is read.
+class StrictLoader:
+    """Gives layers the arrays of a file as weights, and checks that both agree.
 
     Args:
-        table: the format's rows.
-        datasets: what the file holds.
-        source: what the file is called in an error.
-
-    Raises:
-        ValueError: if datasets are missing, left over, or of a wrong shape or type; they are named.
+        arrays: the arrays of the file, by name.
+        source: name of the file, for errors.
+        table: entries of the format, one for each weight; `None` if the names in the file are the
+            paths of the weights.
+        described_by: the file that describes the weights, for errors.
+        advice: last sentence of an error.
     """
-    expected = {entry.name: entry for entry in table}
-    problems = [f"missing: {name}" for name in expected if name not in datasets]
-    problems += [f"not used: {name}" for name in datasets if name not in expected]
-    for name in expected.keys() & datasets.keys():
-        dataset = datasets[name]
-        if tuple(dataset.shape) != expected[name].shape:
-            problems.append(
-                f"wrong shape: {name} must be {expected[name].shape}, is {tuple(dataset.shape)}"
-            )
-        elif np.dtype(dataset.dtype).kind != "f":
-            problems.append(f"wrong type: {name} must hold floats, holds {dataset.dtype}")
-    if problems:
-        shown = sorted(problems)[:40]
-        more = [f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else []
-        raise ValueError(
-            f"The weights in {source} must be those that its options describe. Received:\n  "
-            + "\n  ".join([*shown, *more])
-            + "\nCheck that options and weights belong to the same model."
+
+    def __init__(
+        self,
+        arrays: Mapping[str, StoredArray],
+        source: str,
+        table: Sequence[Entry] | None = None,
+        described_by: str = "options",
+        advice: str = "Check that options and weights belong to the same model.",
+    ):
+        self.arrays = arrays
+        self.source = source
+        self.table = table
+        self.described_by = described_by
+        self.advice = advice
+        self._entry_of = {path: entry for entry in table or () for path in entry.paths}
+        self._converted: dict[str, np.ndarray] = {}  # weights of an entry read for another one
+        self._used: set[str] = set()
+
+    def check_table(self) -> None:
+        """Compares the file with the table, without reading values.
+
+        Raises:
+            MismatchError: names every array that is missing, left over, or of a wrong shape or
+                type.
+        """
+        expected = {entry.name: entry.shape for entry in self.table or ()}
+        problems = [self._problem(name, shape) for name, shape in expected.items()]
+        problems += [f"not used: {name}" for name in self.arrays if name not in expected]
+        self._raise(filter(None, problems))
+
+    def check_array(self, name: str, shape: Sequence[int]) -> None:
+        """Raises a MismatchError unless the file holds floats of a shape under a name."""
+        self._raise(filter(None, [self._problem(name, shape)]))
+
+    def weight(self, path: str, shape: Sequence[int], dtype: str | None = None) -> Any:
+        """The value of a weight, as `given_weights` asks for it.
+
+        Args:
+            path: path of the weight.
+            shape: shape of the weight.
+            dtype: of the value; `None` for float32.
+
+        Returns:
+            A tensor that owns the array's memory where the backend allows it.
+
+        Raises:
+            MismatchError: if the file does not hold the weight.
+            ValueError: if the array cannot be read or is not finite.
+        """
+        if path not in self._converted:
+            entry = self._entry_of.get(path) or identity_entry(path, shape, path)
+            self.check_array(entry.name, entry.shape)
+            array = read_finite(self.arrays[entry.name], entry.name, self.source)
+            self._converted.update(zip(entry.paths, entry.to_ours(array)))
+            self._used.add(entry.name)
+        return tensor_of(self._converted.pop(path), dtype)
+
+    def has_loaded(self, name: str) -> bool:
+        """Whether some weight took the array of a name."""
+        return name in self._used
+
+    def check_all_used(self, ignored: Sequence[str] = ()) -> None:
+        """Raises a MismatchError if no weight took some array of the file.
+
+        Args:
+            ignored: beginnings of the names that may be left.
+        """
+        left = [name for name in self.arrays if name not in self._used]
+        left = [name for name in left if not name.startswith(tuple(ignored))]
+        self._raise(f"not used: {name}" for name in left)
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[None]:
+        """Inside, layers are built with the weights of the file; each is read when it is needed.
+
+        Raises:
+            MismatchError: if file and table disagree, before anything is built.
+        """
+        if self.table is not None:
+            self.check_table()
+        with given_weights(self.weight):
+            yield
+
+    def _problem(self, name, shape):
+        array = self.arrays.get(name)
+        if array is None:
+            return f"missing: {name}"
+        if tuple(array.shape) != tuple(shape):
+            return f"wrong shape: {name} must be {tuple(shape)}, is {tuple(array.shape)}"
+        if np.dtype(array.dtype).kind != "f":
+            return f"wrong type: {name} must hold floats, holds {array.dtype}"
+        return None
+
+    def _raise(self, problems: Iterable[str]) -> None:
+        problems = sorted(problems)
+        if not problems:
+            return
+        hidden = len(problems) - _MAX_SHOWN
+        lines = problems[:_MAX_SHOWN] + ([f"and {hidden} more"] if hidden > 0 else [])
+        raise MismatchError(
+            f"The weights in {self.source} must be those that its {self.described_by} describes. "
+            "Received:\n  " + "\n  ".join(lines) + f"\n{self.advice}"
         )
 
 
-@contextlib.contextmanager
-def filling(table: Sequence[Entry], datasets: Mapping[str, Dataset], source: str) -> Iterator[None]:
-    """Inside, layers are built with the weights of a file, each read when its turn comes.
+def tensor_of(array: np.ndarray, dtype: str | None = None) -> Any:
+    """Converts an array to a tensor that initialises a weight.
+
+    Takes over the array's memory: do not use the array afterwards.
 
     Args:
-        table: the format's rows, one for every weight that is built.
-        datasets: what the file holds.
-        source: what the file is called in an error.
-
-    Raises:
-        ValueError: if file and table disagree, before anything is built; if the file cannot be
-            read or holds numbers that are none.
+        array: float32 array.
+        dtype: of the tensor; `None` for float32.
     """
-    check(table, datasets, source)
-    entry_of = {path: entry for entry in table for path in entry.paths}
-    arrays = {}  # of entries that several weights share, those that are still to be fetched
-
-    def find(path, shape, dtype=None):
-        if path not in arrays:
-            entry = entry_of[path]
-            array = read(datasets[entry.name], entry.name, source)
-            arrays.update(zip(entry.paths, entry.to_ours(array)))
-        return value(arrays.pop(path), dtype)
-
-    with given_weights(find):
-        yield
-
-
-def value(array: np.ndarray, dtype: str | None = None):
-    """A tensor that a weight can start as; the array is not to be used any more."""
-    tensor = kernels.adopt(array)
+    tensor = backend.adopt(array)
     return tensor if dtype in (None, "float32") else keras.ops.cast(tensor, dtype)
 
 
-def dump(table: Sequence[Entry], weights: Mapping) -> dict[str, np.ndarray]:
-    """The datasets of a table, from weights by their paths; inverse of `filling`."""
+def dump(table: Sequence[Entry], weights: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Converts weights to the arrays of a format's file; the inverse of loading.
+
+    Args:
+        table: entries of the format.
+        weights: Keras variables by path.
+    """
 
     def array(path):
         # Half-precision weights are exact in float32, which the formats hold.
         return keras.ops.convert_to_numpy(keras.ops.cast(weights[path], "float32"))
 
     return {entry.name: entry.to_theirs(*map(array, entry.paths)) for entry in table}
-
-
-def read(dataset: Dataset, name: str, source: str) -> np.ndarray:
-    """A dataset as float32, or a ValueError that names it."""
-    try:
-        with np.errstate(over="ignore"):  # What is too large for float32 is found below.
-            array = np.asarray(dataset.read(), dtype="float32")
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(
-            f"The weights in {source} must be readable. Received: an error at {name} ({error}). "
-            "The file is damaged or cut short: fetch it again."
-        ) from error
-    # The sum is finite if all numbers are, unless they are huge: only then look at each.
-    with np.errstate(over="ignore", invalid="ignore"):
-        is_finite = np.isfinite(array.sum()) or np.isfinite(array).all()
-    if not is_finite:
-        raise ValueError(
-            f"The weights in {source} must be finite. Received: {name} holds NaN or infinity. "
-            "The file is damaged: fetch it again."
-        )
-    return array
-
-
-def in_dtype(arrays: Mapping[str, np.ndarray], dtype: str) -> dict[str, np.ndarray]:
-    """Finite arrays in the dtype that a file holds them in.
-
-    Args:
-        arrays: float32 by name.
-        dtype: `"float32"` or `"float16"`.
-
-    Raises:
-        ValueError: if float16 cannot hold them.
-    """
-    if dtype == "float16":
-        largest = max((float(np.abs(a).max()) for a in arrays.values() if a.size), default=0.0)
-        if largest > float(np.finfo("float16").max):
-            raise ValueError(
-                "Weights must be below 65504 to be saved in float16. "
-                f"Received: a weight of {largest:g}. Save them in float32."
-            )
-    return {name: array.astype(dtype, copy=False) for name, array in arrays.items()}

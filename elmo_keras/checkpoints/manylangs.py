@@ -15,13 +15,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from elmo_keras._optional import OptionalModule
-from elmo_keras.checkpoints import json_file, loader, vocabulary_file
 from elmo_keras.checkpoints.checkpoint import Checkpoint
-from elmo_keras.checkpoints.loader import Dataset, Entry, same, without_padding
+from elmo_keras.checkpoints.loader import Entry, identity_entry, without_padding
 from elmo_keras.checkpoints.options import ACTIVATIONS, MAX_CHARACTERS, MAX_LAYERS
+from elmo_keras.files import safe_json, stored_array, vocabulary_file
+from elmo_keras.files.stored_array import StoredArray
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.code_point_encoder import CodePointEncoder
+from elmo_keras.utils.optional_module import OptionalModule
 
 torch = OptionalModule(
     "torch",
@@ -88,7 +89,7 @@ def open_manylangs(directory: pathlib.Path) -> Iterator[Checkpoint]:
         token_encoder=token_encoder,
         bilstm=bilstm,
         table=table_of(token_encoder, bilstm),
-        datasets=datasets,
+        arrays=datasets,
     )
 
 
@@ -111,7 +112,7 @@ def table_of(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
                     lambda x: [_aligned(x.transpose(2, 1, 0))],
                     lambda x: x.transpose(2, 1, 0),
                 ),
-                same(f"convolutions.{i}.bias", (number,), f"{path}/bias"),
+                identity_entry(f"convolutions.{i}.bias", (number,), f"{path}/bias"),
             ]
         dim = sum(number for _, number in encoder.filters)
         for i in range(encoder.num_highways):
@@ -124,7 +125,7 @@ def table_of(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
     size = encoder.projection_dim
     rows += [
         _linear("projection.weight", (size, dim), f"{ours}/projection/kernel"),
-        same("projection.bias", (size,), f"{ours}/projection/bias"),
+        identity_entry("projection.bias", (size,), f"{ours}/projection/bias"),
     ]
     for direction in ("forward", "backward"):
         for j in range(bilstm.num_layers):
@@ -140,7 +141,9 @@ def table_of(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
                     (gates, size),
                     f"{path}/recurrent_gates/kernel",
                 ),
-                same(f"{theirs}.state_linearity.bias", (gates,), f"{path}/input_gates/bias"),
+                identity_entry(
+                    f"{theirs}.state_linearity.bias", (gates,), f"{path}/input_gates/bias"
+                ),
                 _linear(
                     f"{theirs}.state_projection.weight",
                     (size, bilstm.units),
@@ -176,7 +179,7 @@ def _highway(name, dim, path):
 
 
 def _aligned(x):
-    array = loader.empty(x.shape)
+    array = stored_array.aligned_empty(x.shape)
     array[...] = x
     return array
 
@@ -185,8 +188,8 @@ def _read_configs(directory):
     """`(arguments of CodePointEncoder, arguments of BiLSTMStack)` of a directory's JSON files."""
     path = _existing(directory / CONFIG)
     kind = "the config.json of an ELMoForManyLangs model"
-    read = json_file.Reader(str(path), kind)
-    content = json_file.load(path, "training arguments")
+    read = safe_json.Reader(str(path), kind)
+    content = safe_json.load(path, "training arguments")
     if not isinstance(content, dict) or not isinstance(content.get("config_path"), str):
         received = content.get("config_path") if isinstance(content, dict) else content
         raise read.error("config_path", "the name of a JSON file", received)
@@ -199,8 +202,8 @@ def _read_configs(directory):
             f"no file {name!r}. In the published models it is cnn_50_100_512_4096_sample.json: "
             "put it there."
         )
-    read = json_file.Reader(str(path), "the configuration of an ELMoForManyLangs model")
-    content = json_file.load(path, "configuration")
+    read = safe_json.Reader(str(path), "the configuration of an ELMoForManyLangs model")
+    content = safe_json.load(path, "configuration")
     if not isinstance(content, dict):
         raise read.error("the file", "an object with 'encoder' and 'token_embedder'", content)
     lstm, cnn = read.section(content, "encoder"), read.section(content, "token_embedder")
@@ -286,7 +289,7 @@ def _read_dictionary(path: pathlib.Path) -> list[str]:
     return entries
 
 
-def _tensors(path: pathlib.Path) -> dict[str, Dataset]:
+def _tensors(path: pathlib.Path) -> dict[str, StoredArray]:
     """The tensors of a torch file by name, read without running what a stranger wrote."""
     load = torch.load  # ImportError here, with its advice, if torch is not installed
     try:
@@ -349,7 +352,7 @@ def _dataset(tensor, name, path):
         return tensor.detach().to(torch.float32, copy=True).contiguous().numpy()
 
     kind = np.dtype("float32") if tensor.is_floating_point() else np.dtype("int64")
-    return Dataset(tuple(tensor.shape), kind, read)
+    return StoredArray(tuple(tensor.shape), kind, read)
 
 
 def _reason(error):

@@ -3,10 +3,10 @@
 import pathlib
 from typing import Any
 
-from elmo_keras.checkpoints import json_file
+from elmo_keras.checkpoints.checkpoint import BiLM
+from elmo_keras.files import safe_json
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.char_cnn import CharCNN
-from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.layers.word_embedding import WordEmbedding
 from elmo_keras.text import byte_alphabet as alphabet
 
@@ -27,7 +27,7 @@ class Options:
     """
 
     def __init__(self, content: Any, source: str):
-        read = json_file.Reader(source, "the options.json of a bilm-tf or AllenNLP model")
+        read = safe_json.Reader(source, "the options.json of a bilm-tf or AllenNLP model")
         if not isinstance(content, dict):
             raise read.error("the file", "an object with 'lstm' and 'char_cnn'", content)
         lstm = read.section(content, "lstm")
@@ -65,14 +65,14 @@ class Options:
     @classmethod
     def read(cls, path: pathlib.Path) -> "Options":
         """The options in a JSON file."""
-        return cls(json_file.load(path, "options"), str(path))
+        return cls(safe_json.load(path, "options"), str(path))
 
     @property
     def num_filters(self) -> int:
         return sum(number for _, number in self.filters)
 
 
-def options_of(layer: ElmoLayer) -> dict:
+def options_of(layer: BiLM) -> dict:
     """The options that describe a layer, as bilm-tf, AllenNLP and simple_elmo read them.
 
     Args:
@@ -98,7 +98,7 @@ def options_of(layer: ElmoLayer) -> dict:
         reasons.append(f"activation={cnn.activation.__name__}: it must be 'relu' or 'tanh'")
     if type(lstm) is not BiLSTMStack or lstm.forget_bias != 1.0:
         reasons.append("bilstm: it must be a BiLSTMStack with forget_bias=1.0")
-    if any(part.dtype_policy.quantization_mode for part in layer._flatten_layers()):
+    if layer.is_quantized:
         reasons.append("quantized weights: the format holds floats")
     if reasons:
         raise ValueError(

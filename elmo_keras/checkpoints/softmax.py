@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elmo_keras.checkpoints import loader, tensorflow_checkpoint, vocabulary_file
-from elmo_keras.checkpoints.file_set import FileSet
-from elmo_keras.checkpoints.hdf5_file import hdf5_content, holds, open_datasets
-from elmo_keras.checkpoints.tensorflow_checkpoint import SOFTMAX
-from elmo_keras.checkpoints.whole_file import Content, one_a_line, text_content
+from elmo_keras.checkpoints import tensorflow_v1
+from elmo_keras.checkpoints.tensorflow_v1 import SOFTMAX
+from elmo_keras.files import stored_array, vocabulary_file
+from elmo_keras.files.atomic_write import Content, one_a_line, text_content
+from elmo_keras.files.file_set import FileSet
+from elmo_keras.files.safe_hdf5 import hdf5_content, holds, open_datasets
 from elmo_keras.layers.finite import check_weights
 
 FILE, VOCABULARY = "softmax_weights.hdf5", "vocabulary.txt"
@@ -45,7 +46,7 @@ def read_hdf5(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
                 f"{path} must hold softmax/W of shape (words, dim) and softmax/b of shape "
                 f"(words,). Received: shapes {kernel} and {bias}. Check which file it is."
             )
-        return tuple(loader.read(datasets[name], name, str(path)) for name in SOFTMAX)
+        return tuple(stored_array.read_finite(datasets[name], name, str(path)) for name in SOFTMAX)
 
 
 def is_softmax(path: pathlib.Path) -> bool:
@@ -68,7 +69,7 @@ def contents(softmax: Softmax, dtype: str = "float32") -> dict[str, Content]:
     """
     arrays = dict(zip(SOFTMAX, (softmax.kernel, softmax.bias)))
     check_weights(arrays, "softmax")
-    files = {FILE: hdf5_content(loader.in_dtype(arrays, dtype))}
+    files = {FILE: hdf5_content(stored_array.to_dtype(arrays, dtype))}
     if softmax.vocabulary is not None:
         files[VOCABULARY] = text_content(one_a_line(softmax.vocabulary))
     return files
@@ -103,7 +104,7 @@ def read(
     Raises:
         ValueError: if a file is damaged, or if the words are not as many as the softmax' rows.
     """
-    reader = tensorflow_checkpoint.read_training_softmax if is_training_checkpoint else read_hdf5
+    reader = tensorflow_v1.read_training_softmax if is_training_checkpoint else read_hdf5
     arrays = reader(weights)
     if arrays is None:
         return None

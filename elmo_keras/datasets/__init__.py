@@ -5,10 +5,10 @@ the first call, or read from the folder that the environment variable `ELMO_KERA
 `load_own_sentiment` comes with the package.
 """
 
-from .dataset_unavailable import DatasetUnavailable as DatasetUnavailable
-from .own_sentiment import load_own_sentiment as load_own_sentiment
-from .splits import Split as Split
-from .splits import Splits as Splits
-from .sst2 import load_sst2 as load_sst2
-from .trec import load_trec as load_trec
-from .ud_ewt import load_ud_ewt as load_ud_ewt
+from elmo_keras.datasets.dataset_unavailable import DatasetUnavailable as DatasetUnavailable
+from elmo_keras.datasets.own_sentiment import load_own_sentiment as load_own_sentiment
+from elmo_keras.datasets.splits import Split as Split
+from elmo_keras.datasets.splits import Splits as Splits
+from elmo_keras.datasets.sst2 import load_sst2 as load_sst2
+from elmo_keras.datasets.trec import load_trec as load_trec
+from elmo_keras.datasets.ud_ewt import load_ud_ewt as load_ud_ewt

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from .dataset_unavailable import DatasetUnavailable
+from elmo_keras.datasets.dataset_unavailable import DatasetUnavailable
 
 FOLDER_VARIABLE = "ELMO_KERAS_DATA"
 CACHE_SUBDIR = "elmo_keras"
@@ -119,7 +119,7 @@ def _download(source: Source) -> Path:
 
 def _read_checked(source: Source, path: Path) -> bytes:
     # Keras, which is slow to import, comes with it.
-    from elmo_keras.checkpoints import first_bytes
+    from elmo_keras.files import first_bytes
 
     content = path.read_bytes()
     is_gzip = path.suffix == ".gz"

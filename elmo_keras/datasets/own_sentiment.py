@@ -2,7 +2,7 @@
 
 from importlib import resources
 
-from .splits import Split, Splits
+from elmo_keras.datasets.splits import Split, Splits
 
 
 def load_own_sentiment() -> Splits:

@@ -3,8 +3,8 @@
 import functools
 import re
 
-from ._source import Source, read_source
-from .splits import Split, Splits
+from elmo_keras.datasets._source import Source, read_source
+from elmo_keras.datasets.splits import Split, Splits
 
 _ADDRESS = (
     "https://raw.githubusercontent.com/munikarmanish/RNTN/"

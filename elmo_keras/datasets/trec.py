@@ -3,8 +3,8 @@
 import re
 import zlib
 
-from ._source import Source, read_source
-from .splits import Split, Splits
+from elmo_keras.datasets._source import Source, read_source
+from elmo_keras.datasets.splits import Split, Splits
 
 _ADDRESS = {
     "train": "https://cogcomp.seas.upenn.edu/Data/QA/QC/train_5500.label",

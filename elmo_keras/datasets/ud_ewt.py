@@ -1,7 +1,7 @@
 """The English Web Treebank of Universal Dependencies, for part-of-speech tagging."""
 
-from ._source import Source, read_source
-from .splits import Split, Splits
+from elmo_keras.datasets._source import Source, read_source
+from elmo_keras.datasets.splits import Split, Splits
 
 _ADDRESS = (
     "https://raw.githubusercontent.com/UniversalDependencies/UD_English-EWT/"

@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from elmo_keras import kernels
+from elmo_keras import backend
 from elmo_keras.layers.composite import Composite
 from elmo_keras.layers.projected_lstm_cell import ProjectedLSTMCell
 
@@ -121,7 +121,7 @@ class BiLSTMStack(Composite):
         )
 
     def call(self, inputs, mask=None, initial_state=None):
-        if kernels.is_long_loop(inputs):
+        if backend.is_long_loop(inputs):
             return self._graph.of(self)(inputs, mask, initial_state)
         return self._read_both(inputs, mask, initial_state)
 
@@ -133,7 +133,7 @@ class BiLSTMStack(Composite):
                 for size in (self.output_dim, self.units)
             ]
         # What adapts or replaces the kernels, and XLA on TensorFlow, want the cells themselves.
-        steps = None if self._is_adapted() else kernels.steps(inputs, mask)
+        steps = None if self._is_adapted() else backend.steps(inputs, mask)
         run = self._run_cells if steps is None else self._run_kernel
         directions = [
             run(layers, inputs, mask, [s[i] for s in initial_state], steps)
@@ -168,7 +168,7 @@ class BiLSTMStack(Composite):
         keep = None if keep is None else ops.convert_to_tensor(keep)
         outputs, final_states = [], []
         for i, layers in enumerate((self.forward_layers, self.backward_layers)):
-            steps = None if self._is_adapted() else kernels.steps(sequences[i], None)
+            steps = None if self._is_adapted() else backend.steps(sequences[i], None)
             run = self._run_cells if steps is None else self._run_kernel
             states = [ops.cast(s[i], self.compute_dtype) for s in initial_state]
             masks = None if keep is None else keep[i]
@@ -193,8 +193,8 @@ class BiLSTMStack(Composite):
         def run(layer, x, states):
             cell = layer.cell
             weights = [ops.cast(weight, self.compute_dtype) for weight in cell.matrices]
-            with kernels.gradients_of(self):
-                return kernels.projected_lstm(
+            with backend.gradients_of(self):
+                return backend.projected_lstm(
                     steps,
                     x,
                     states,
@@ -263,7 +263,7 @@ class _Graph:
     def of(self, stack):
         weights = [id(weight) for weight in stack.weights]
         if weights != self._weights:  # at first, and where they were quantised or adapted
-            self._weights, self._function = weights, kernels.graph(stack._read_both)
+            self._weights, self._function = weights, backend.graph(stack._read_both)
         return self._function
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from elmo_keras import kernels
+from elmo_keras import backend
 from elmo_keras.layers.highway import Highway
 from elmo_keras.layers.token_encoder import TokenEncoder
 from elmo_keras.text import byte_alphabet as alphabet
@@ -174,7 +174,7 @@ class CharCNN(TokenEncoder):
         rows = ops.reshape(ids, (-1, self.max_characters))  # (batch * time, max_characters)
         # TensorFlow's convolution wants at least one row: an empty batch gets it here.
         rows = ops.pad(rows, [[0, 1], [0, 0]])
-        rows, places = kernels.distinct(rows)
+        rows, places = backend.distinct(rows)
         x = self.encode(rows)  # (tokens, output_dim)
         if places is not None:
             x = ops.take(x, places, axis=0)  # (batch * time + 1, output_dim)
@@ -189,7 +189,7 @@ class CharCNN(TokenEncoder):
         Returns:
             `(words, output_dim)` float.
         """
-        if kernels.has_dynamic_shapes(characters):
+        if backend.has_dynamic_shapes(characters):
             x = self._convolve_by_length(characters)
         else:
             x = self._convolve(characters)  # (tokens, num_filters)

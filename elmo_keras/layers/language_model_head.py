@@ -1,8 +1,8 @@
 import keras
 from keras import ops
 
-from elmo_keras.layers.boundaries import add_boundaries
 from elmo_keras.layers.composite import Composite
+from elmo_keras.layers.sentence_boundaries import add_boundaries, token_mask
 from elmo_keras.layers.word_softmax import WordSoftmax
 
 
@@ -57,7 +57,7 @@ class LanguageModelHead(Composite):
         self.keep_frozen()
 
     def call(self, inputs, words):
-        words, mask = add_boundaries(words, self.begin + 1, self.end + 1)  # (batch, time + 2)
+        words, mask = add_boundaries(words, token_mask(words), self.begin + 1, self.end + 1)
         words = ops.maximum(words - 1, 0)
         forward, backward = ops.split(inputs, 2, axis=-1)  # (batch, time + 2, dim)
         forward = self._log_probabilities(forward[:, :-1], words[:, 1:])

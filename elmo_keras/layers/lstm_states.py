@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from elmo_keras import kernels
+from elmo_keras import backend
 
 STATES = ("zeros", "warm", "carry")
 
@@ -52,7 +52,7 @@ class LSTMStates(keras.layers.Layer):
         )
 
     def _refuse_a_strategy(self):
-        if self.mode == "carry" and kernels.in_distribution_strategy():
+        if self.mode == "carry" and backend.in_distribution_strategy():
             raise ValueError(
                 "`state='carry'` is one sequence of calls, and replicas of tf.distribute would "
                 "each carry their own. Received: a strategy in scope. Use state='zeros' or 'warm'."
@@ -68,7 +68,7 @@ class LSTMStates(keras.layers.Layer):
                 ops.broadcast_to(s, (2, self.num_layers, batch_size, s.shape[-1])) for s in states
             )
         self._refuse_a_strategy()
-        kernels.require(
+        backend.require(
             ops.convert_to_tensor(batch_size <= self.max_rows),
             f"`state='carry'` has room for max_rows={self.max_rows} rows. Received a larger batch: "
             "use smaller batches, or build the layer with a larger `max_rows`.",

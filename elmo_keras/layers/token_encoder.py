@@ -3,7 +3,7 @@ from collections.abc import Iterable
 import numpy as np
 from keras import ops
 
-from elmo_keras import kernels
+from elmo_keras import backend
 from elmo_keras.layers.composite import Composite
 
 
@@ -80,7 +80,7 @@ class TokenEncoder(Composite):
     def check_range(self, ids):
         """An error unless ids are in their range, as far as values can be looked at."""
         limit = ops.convert_to_tensor(self.ids_limit, dtype=ids.dtype)
-        kernels.require(
+        backend.require(
             ops.all(ops.logical_and(ids >= 0, ids < limit)),
             f"{self.range_rule} Received ids outside of it: make them with the token encoder's "
             "`numpy_ids(words)`.",

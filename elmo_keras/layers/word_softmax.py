@@ -1,7 +1,7 @@
 import keras
 from keras import ops
 
-from elmo_keras import kernels
+from elmo_keras import backend
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
@@ -86,8 +86,8 @@ class WordSoftmax(keras.layers.Layer):
         true = self._true_logits(inputs, targets) - log_expected
         rest = log_sum_exp(
             inputs,
-            ops.cast(kernels.take_rows(self.kernel, negatives), self.compute_dtype),
-            self._cast(kernels.take_rows(self.bias, negatives)) - negatives_log_expected,
+            ops.cast(backend.take_rows(self.kernel, negatives), self.compute_dtype),
+            self._cast(backend.take_rows(self.bias, negatives)) - negatives_log_expected,
         )
         ones = ops.ones_like(negatives)
         is_sampled = ops.take(ops.scatter(negatives[:, None], ones, (self.num_words,)), targets)
@@ -105,15 +105,15 @@ class WordSoftmax(keras.layers.Layer):
             `(rows,)` float.
         """
         inputs = ops.cast(inputs, self.compute_dtype)
-        with kernels.gradients_of(self):
+        with backend.gradients_of(self):
             rest = log_sum_exp(inputs, self._kernel(), self._bias())
         return rest - self._true_logits(inputs, targets)
 
     def _true_logits(self, inputs, targets):
-        rows = kernels.take_rows(self.kernel, targets)  # (rows, dim)
+        rows = backend.take_rows(self.kernel, targets)  # (rows, dim)
         rows = ops.cast(rows, self.compute_dtype)
         products = ops.sum(self._cast(inputs) * self._cast(rows), axis=-1)
-        return products + self._cast(kernels.take_rows(self.bias, targets))
+        return products + self._cast(backend.take_rows(self.bias, targets))
 
     def _cast(self, x):
         is_double = keras.backend.standardize_dtype(x.dtype) == "float64"

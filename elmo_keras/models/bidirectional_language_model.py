@@ -4,12 +4,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from elmo_keras import kernels
+from elmo_keras import backend
+from elmo_keras.encoders.elmo_layer import ElmoLayer
 from elmo_keras.layers.composite import serialize_part
-from elmo_keras.layers.elmo_layer import ElmoLayer
 from elmo_keras.layers.finite import check_finite
 from elmo_keras.layers.language_model_head import LanguageModelHead
-from elmo_keras.models import restoring, saving
+from elmo_keras.models import language_model_preset, saving
 from elmo_keras.models.language_model_parts import (
     MAX_TOKENS,
     Compiled,
@@ -18,6 +18,7 @@ from elmo_keras.models.language_model_parts import (
     top_layer,
 )
 from elmo_keras.models.perplexity import Perplexity
+from elmo_keras.models.saved_model import SavedModel
 from elmo_keras.text.word_ids import WordIds
 from elmo_keras.text.word_vocabulary import SPECIALS, UNKNOWN, WordVocabulary
 
@@ -25,7 +26,7 @@ DIRECTIONS = ("both", "forward", "backward")
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
-class BidirectionalLanguageModel(keras.Model):
+class BidirectionalLanguageModel(SavedModel):
     """ELMo's bidirectional language model: two language models that share one softmax.
 
     The forward one gives each word a probability by the words before it, the backward one by the
@@ -77,7 +78,7 @@ class BidirectionalLanguageModel(keras.Model):
         starts_at_strings = (
             keras.backend.backend() == "tensorflow"
             and top.text_layer is not None
-            and not kernels.in_distribution_strategy()
+            and not backend.in_distribution_strategy()
         )
         if starts_at_strings:
             inputs = keras.Input((None,), dtype="string", name="tokens")
@@ -131,10 +132,7 @@ class BidirectionalLanguageModel(keras.Model):
         model.substitutes("The cat sat on the mat .".split(), position=1, k=5)
         ```
         """
-        # Models stand left of presets in the order of imports; this convenience reaches right.
-        from elmo_keras import presets
-
-        return presets.load_language_model(source, cls=cls, vocabulary=vocabulary, **options)
+        return language_model_preset.load(cls, source, vocabulary, options)
 
     def save_to_preset(self, directory, dtype="float32"):
         """Writes what `from_preset` of this class, and of `ElmoLayer`, reads on every backend.
@@ -144,9 +142,7 @@ class BidirectionalLanguageModel(keras.Model):
                 `softmax_weights.hdf5` and `vocabulary.txt` go; made if absent.
             dtype: str. `"float32"`, the default, or `"float16"`, half the size, rounded.
         """
-        from elmo_keras import presets
-
-        presets.save_language_model(self, directory, dtype)
+        language_model_preset.save(self, directory, dtype)
 
     def to_elmo_layer(self, **options):
         """An ElmoLayer on the weights of this model, shared with it.
@@ -329,32 +325,6 @@ class BidirectionalLanguageModel(keras.Model):
     def test_on_batch(self, *args, **kwargs):
         raise not_trained_by_keras("test_on_batch")
 
-    def save(
-        self,
-        filepath: str | os.PathLike,
-        overwrite: bool = True,
-        zipped: bool | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Saves the model as `.keras`; an existing file stays until the new one is complete.
-
-        Args:
-            filepath: path that ends in `.keras`.
-            overwrite: bool. Whether an existing file may be replaced. Defaults to `True`.
-            zipped: as in `keras.Model.save`.
-            **kwargs: Further arguments of `keras.Model.save`.
-
-        Raises:
-            ValueError: for another format, an existing file with `overwrite=False`, or a weight
-                that is not finite.
-            OSError: if the file cannot be written. An existing file is left as it was.
-        """
-        saving.save(self, super().save, filepath, overwrite, zipped, **kwargs)
-
-    def save_own_variables(self, store):
-        saving.check_model(self)  # Every file of Keras comes by here, one of weights too.
-        super().save_own_variables(store)
-
     def export(
         self, filepath: str | os.PathLike, format: str = "tf_saved_model", **kwargs: Any
     ) -> None:
@@ -381,4 +351,4 @@ class BidirectionalLanguageModel(keras.Model):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        return restoring.from_config(cls, config, custom_objects)
+        return saving.from_config(cls, config, custom_objects)

@@ -1,30 +1,37 @@
-import keras
-import numpy as np
-from keras import ops
+"""The model that labels each token."""
 
-from elmo_keras.layers.masking import FillPadding
+from typing import Any
+
+import keras
+
+from elmo_keras.encoders.text_encoder import TextEncoder
 from elmo_keras.metrics.token_accuracy import TokenAccuracy
-from elmo_keras.models import examples
 from elmo_keras.models.elmo_task import ElmoTask
-from elmo_keras.models.task_parts import check_labels, dense_head, text_input
+from elmo_keras.models.heads import Head, build_head, head_config
+from elmo_keras.models.preprocessing.labels import check_labels
+from elmo_keras.models.preprocessing.preprocessor import Preprocessor
+from elmo_keras.models.task_inputs import task_inputs
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class ElmoTagger(ElmoTask):
-    """A tagger: an `ElmoLayer` and a dense head on every token.
+    """A tagger: a text encoder and a head that labels each token.
 
-    It is compiled when it is made, with Adam, cross-entropy and `TokenAccuracy`, see
-    `ElmoTask.compile`. For what `fit`, `evaluate` and `predict` take, see `ElmoTask`: `y` is a list
-    of labels for each sentence, as many as it has tokens.
+    A new model is compiled with Adam, the head's loss and `TokenAccuracy`, see `ElmoTask.compile`.
+    See `ElmoTask` for the data that `fit`, `evaluate` and `predict` accept: `y` holds a list of
+    labels for each sentence, as many as it has tokens.
 
     Note on masking: probabilities are 0 at padding; loss and accuracy are means over tokens.
 
     Args:
-        elmo: `ElmoLayer` that gives one vector a token.
+        backbone: `ElmoLayer`, or another `TextEncoder` with one vector for each token.
         labels: list of str. The names of the tags.
         hidden_dim: int or `None`. Units of a ReLU layer before the output. Defaults to `None`: no
             such layer.
         head_dropout: float. Dropout rate before each dense layer. Defaults to `0.0`.
+        head: `"softmax"`, dense layers with the two arguments above; or a `Head`. Defaults to
+            `"softmax"`.
+        preprocessor: a `Preprocessor`, `"auto"` or `None`, see `ElmoTask`. Defaults to `"auto"`.
         **kwargs: Model keyword arguments, like `name`.
 
     Example:
@@ -42,56 +49,42 @@ class ElmoTagger(ElmoTask):
 
     labels_per_token = True
 
-    def __init__(self, elmo, labels, hidden_dim=None, head_dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        backbone: TextEncoder,
+        labels: list[str],
+        hidden_dim: int | None = None,
+        head_dropout: float = 0.0,
+        head: Head | str = "softmax",
+        preprocessor: Preprocessor | str | None = "auto",
+        **kwargs: Any,
+    ):
         labels = check_labels(labels)
 
         # === Layers ===
-        head = dense_head(hidden_dim, head_dropout, len(labels), name="softmax")
-        head.append(FillPadding(dtype="float32", name="probabilities"))
+        head = build_head(head, hidden_dim, head_dropout, labels, per_token=True)
 
         # === Functional Model ===
-        inputs = text_input(elmo)
-        x = elmo(inputs)  # (batch, time, dim)
-        for layer in head:
-            x = layer(x)
-        super().__init__(inputs, x, elmo, labels, **kwargs)
-
-        # === Config ===
-        self._fill_for_loss = FillPadding(1 / len(labels), dtype="float32", name="fill_for_loss")
-        self.hidden_dim = hidden_dim
-        self.head_dropout = head_dropout
-        self.compile()
+        inputs = task_inputs(backbone)
+        vectors = backbone(inputs)  # (batch, time, dim)
+        scores = head.scores(vectors)  # (batch, time, labels)
+        super().__init__(inputs, scores, backbone, head, preprocessor, **kwargs)
 
     def auto_metrics(self):
         return [TokenAccuracy()]
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        # Probabilities are 0 at padding, where Keras' cross-entropy on JAX and torch would divide
-        # by their sum. The filling has no gradient, and the mask keeps it out of the loss.
-        is_token = ops.any(y_pred > 0, axis=-1)  # (batch, time)
-        y_pred = self._fill_for_loss(y_pred, mask=is_token)
-        if sample_weight is not None:
-            if len(sample_weight.shape) == 1:
-                sample_weight = sample_weight[:, None]
-            # On torch Keras' loss scales the weights in place, and the metrics read them behind it.
-            sample_weight = ops.copy(sample_weight)
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
-
-    def tag(self, sentences, batch_size=32):
-        """The most probable label of each token.
+    def tag(self, sentences: Any, batch_size: int = 32) -> list[list[str]]:
+        """Returns the most probable label of each token.
 
         Args:
             sentences: list of token lists, or of sentences (str), which the tokenizer splits.
             batch_size: int. Defaults to `32`.
 
         Returns:
-            list of lists of str, one label name a token, padding gone.
+            list of lists of str, one label name for each token.
         """
-        inputs = examples.read_inputs(sentences, self)
-        numbers = np.argmax(self.predict(inputs, batch_size=batch_size, verbose=0), axis=-1)
-        return [[self.labels[n] for n in row[: len(x)]] for x, row in zip(inputs, numbers)]
+        numbers = self._predictor.decoded(sentences, batch_size)
+        return [[self.labels[number] for number in row] for row in numbers]
 
     def get_config(self):
-        config = super().get_config()
-        config.update({"hidden_dim": self.hidden_dim, "head_dropout": self.head_dropout})
-        return config
+        return super().get_config() | head_config(self.head)

@@ -1,29 +1,39 @@
-import keras
-import numpy as np
+"""The model that labels each text."""
 
+from typing import Any
+
+import keras
+
+from elmo_keras.encoders.text_encoder import TextEncoder
 from elmo_keras.layers.masked_max_pooling import MaskedMaxPooling
 from elmo_keras.layers.masked_mean_pooling import MaskedMeanPooling
 from elmo_keras.models.elmo_task import ElmoTask
-from elmo_keras.models.task_parts import check_labels, dense_head, text_input
+from elmo_keras.models.heads import Head, build_head, head_config
+from elmo_keras.models.preprocessing.labels import check_labels
+from elmo_keras.models.preprocessing.preprocessor import Preprocessor
+from elmo_keras.models.task_inputs import task_inputs
 
 POOLINGS = ("mean", "max", "mean_max")
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class ElmoTextClassifier(ElmoTask):
-    """A text classifier: an `ElmoLayer`, pooling over the tokens, a dense head.
+    """A text classifier: a text encoder, pooling over the tokens, and a head.
 
-    It is compiled when it is made, with Adam, cross-entropy and accuracy, see `ElmoTask.compile`.
-    For what `fit`, `evaluate` and `predict` take, see `ElmoTask`: sentences or token
-    lists, label names or numbers.
+    A new model is compiled with Adam, the head's loss and accuracy, see `ElmoTask.compile`. See
+    `ElmoTask` for the data that `fit`, `evaluate` and `predict` accept: sentences or token lists,
+    label names or numbers.
 
     Args:
-        elmo: `ElmoLayer` that gives one vector a token.
+        backbone: `ElmoLayer`, or another `TextEncoder` with one vector for each token.
         labels: list of str. The names of the classes.
         pooling: `"mean"`, `"max"` or `"mean_max"`, both side by side. Defaults to `"mean"`.
         hidden_dim: int or `None`. Units of a ReLU layer between pooling and the output. Defaults
             to `None`: no such layer.
         head_dropout: float. Dropout rate before each dense layer. Defaults to `0.0`.
+        head: `"softmax"`, dense layers with the two arguments above; or a `Head`. Defaults to
+            `"softmax"`.
+        preprocessor: a `Preprocessor`, `"auto"` or `None`, see `ElmoTask`. Defaults to `"auto"`.
         **kwargs: Model keyword arguments, like `name`.
 
     Example:
@@ -39,7 +49,17 @@ class ElmoTextClassifier(ElmoTask):
     1
     """
 
-    def __init__(self, elmo, labels, pooling="mean", hidden_dim=None, head_dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        backbone: TextEncoder,
+        labels: list[str],
+        pooling: str = "mean",
+        hidden_dim: int | None = None,
+        head_dropout: float = 0.0,
+        head: Head | str = "softmax",
+        preprocessor: Preprocessor | str | None = "auto",
+        **kwargs: Any,
+    ):
         if pooling not in POOLINGS:
             raise ValueError(f"`pooling` must be one of {POOLINGS}. Received: pooling={pooling!r}")
         labels = check_labels(labels)
@@ -50,28 +70,24 @@ class ElmoTextClassifier(ElmoTask):
             poolings.append(MaskedMeanPooling(name="mean_pooling"))
         if pooling != "mean":
             poolings.append(MaskedMaxPooling(name="max_pooling"))
-        head = dense_head(hidden_dim, head_dropout, len(labels), name="probabilities")
+        head = build_head(head, hidden_dim, head_dropout, labels, per_token=False)
 
         # === Functional Model ===
-        inputs = text_input(elmo)
-        vectors = elmo(inputs)  # (batch, time, dim)
+        inputs = task_inputs(backbone)
+        vectors = backbone(inputs)  # (batch, time, dim)
         x = [pool(vectors) for pool in poolings]
         x = keras.layers.Concatenate(name="poolings")(x) if len(x) > 1 else x[0]  # (batch, dim)
-        for layer in head:
-            x = layer(x)
-        super().__init__(inputs, x, elmo, labels, **kwargs)
+        scores = head.scores(x)  # (batch, labels)
+        super().__init__(inputs, scores, backbone, head, preprocessor, **kwargs)
 
         # === Config ===
         self.pooling = pooling
-        self.hidden_dim = hidden_dim
-        self.head_dropout = head_dropout
-        self.compile()
 
     def auto_metrics(self):
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
-    def classify(self, texts, batch_size=32):
-        """The most probable label of each text.
+    def classify(self, texts: Any, batch_size: int = 32) -> list[str]:
+        """Returns the most probable label of each text.
 
         Args:
             texts: list of sentences (str), or of token lists.
@@ -80,16 +96,7 @@ class ElmoTextClassifier(ElmoTask):
         Returns:
             list of str, label names, in the order of `texts`.
         """
-        probabilities = self.predict(texts, batch_size=batch_size, verbose=0)
-        return [self.labels[number] for number in np.argmax(probabilities, axis=-1)]
+        return [self.labels[number] for number in self._predictor.decoded(texts, batch_size)]
 
     def get_config(self):
-        config = super().get_config()
-        config.update(
-            {
-                "pooling": self.pooling,
-                "hidden_dim": self.hidden_dim,
-                "head_dropout": self.head_dropout,
-            }
-        )
-        return config
+        return super().get_config() | {"pooling": self.pooling} | head_config(self.head)

@@ -7,13 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from elmo_keras import kernels
-from elmo_keras.layers.elmo_layer import ElmoLayer
+from elmo_keras import backend
+from elmo_keras.encoders.elmo_layer import ElmoLayer
 from elmo_keras.layers.finite import check_finite
-from elmo_keras.models import examples
+from elmo_keras.models.preprocessing.inputs import read_inputs
+from elmo_keras.text.bucketing import bucket, places_by_length
 from elmo_keras.text.containers import is_missing
-from elmo_keras.text.lengths import bucket, places_by_length
-from elmo_keras.text.strings import pad_checked
+from elmo_keras.text.conversion import pad_checked
 
 # Logits of one direction that are made at once, at most: 128 MB. And words, for the LSTMs' sake.
 _MAX_LOGITS = 2**25
@@ -55,7 +55,7 @@ class Compiled:
         is_known = len(variables) == len(self._variables)
         if not is_known or any(a is not b for a, b in zip(variables, self._variables)):
             shapes = [(tuple(x.shape[1:]), x.dtype) for x in self._model.inputs]
-            self._function = kernels.inference(self._model, *shapes)
+            self._function = backend.inference(self._model, *shapes)
             self._variables = variables
         return keras.ops.convert_to_numpy(self._function(inputs))
 
@@ -103,7 +103,7 @@ def read_sentences(x: Any, model, name: str) -> list[list[str]]:
     """
     if _is_numeric(x):
         raise _no_ids(name, type(x).__name__)
-    rows = examples.read_inputs(x, model)
+    rows = read_inputs(x, model.elmo)
     if not all(isinstance(row, list) for row in rows):
         raise _no_ids(name, type(x).__name__)
     return rows

@@ -1,9 +1,11 @@
 """Files of whole models: written whole, of finite weights, in formats that load again."""
 
+import inspect
 import os
 import pathlib
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -82,3 +84,33 @@ def check_format(format: str) -> None:
             "Runtime has no operation for the distinct words of a batch, LiteRT needs TensorFlow's "
             "own operations (Flex), and neither reads strings. Serve the SavedModel."
         )
+
+
+def from_config(
+    cls: type, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+) -> keras.Model:
+    """Builds a model around a layer from its config.
+
+    Restores `trainable=False` only if the whole model was frozen; sub-layers restore their own flag
+    from their configs.
+
+    Args:
+        cls: class of the model.
+        config: the config; it holds the layer as `backbone`, or as `elmo` in older files and in
+            language models.
+        custom_objects: classes by name, for Keras' deserialization.
+    """
+    config = dict(config)
+    trainable = config.pop("trainable", True)
+    parameters = inspect.signature(cls.__init__).parameters
+    if "elmo" in config and "backbone" in parameters:
+        config["backbone"] = config.pop("elmo")
+    for name in ("backbone", "elmo", "head", "preprocessor"):
+        if isinstance(config.get(name), dict):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+    model = cls(**config)
+    if not trainable:
+        model.trainable = False
+    return model

@@ -1,8 +1,8 @@
 import keras
 
-from elmo_keras._optional import tensorflow as tf
 from elmo_keras.text import byte_alphabet as alphabet
 from elmo_keras.text.text_layer import TextLayer, at_least_one_step
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")

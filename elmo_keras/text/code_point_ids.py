@@ -4,10 +4,10 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from elmo_keras._optional import tensorflow as tf
 from elmo_keras.text.text_layer import TextLayer, at_least_one_step
 from elmo_keras.text.vocabulary import Vocabulary
 from elmo_keras.text.word_lists import clean_words
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 BEGIN_SENTENCE, END_SENTENCE = "<bos>", "<eos>"
 BEGIN_WORD, END_WORD = "<bow>", "<eow>"

@@ -1,7 +1,7 @@
 import keras
 
-from elmo_keras._optional import tensorflow as tf
-from elmo_keras.text.strings import string_tensor
+from elmo_keras.text.conversion import string_tensor
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 
 def at_least_one_step(tokens):

@@ -4,11 +4,11 @@ import warnings
 import keras
 import numpy as np
 
-from elmo_keras._optional import tensorflow as tf
-from elmo_keras._optional import tensorflow_text as tf_text
 from elmo_keras.text.containers import to_batch
-from elmo_keras.text.strings import check_rows, is_list
+from elmo_keras.text.conversion import check_rows, is_list
 from elmo_keras.text.text_layer import TextLayer, at_least_one_step
+from elmo_keras.utils.optional_module import tensorflow as tf
+from elmo_keras.utils.optional_module import tensorflow_text as tf_text
 
 # Parts of the two patterns below, in RE2's syntax. RE2 cannot look around, so a pattern matches a
 # whole token, with all characters that attach to it.

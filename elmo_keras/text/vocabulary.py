@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from elmo_keras._optional import tensorflow as tf
 from elmo_keras.text.word_lists import clean_words
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 
 class Vocabulary:

@@ -1,8 +1,11 @@
-import keras
+from collections.abc import Iterable
 
-from elmo_keras._optional import tensorflow as tf
+import keras
+import numpy as np
+
 from elmo_keras.text.text_layer import TextLayer, at_least_one_step
 from elmo_keras.text.vocabulary import Vocabulary
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
@@ -55,6 +58,20 @@ class WordIds(TextLayer):
     def unknown_id(self):
         """The id of a word that the vocabulary lacks."""
         return self._vocabulary.number_of(self.unknown, len(self._vocabulary)) + 1
+
+    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
+        """The ids of words as a numpy array, without TensorFlow.
+
+        Args:
+            words: iterable of str.
+
+        Returns:
+            `(len(words),)` int32; 0 for an empty word.
+
+        Raises:
+            ValueError: if `words` is a bare str, or if one of them is not text.
+        """
+        return self._vocabulary.ids_of(words, self.unknown_id)
 
     def call(self, tokens):
         self.check_text(tokens, rank=2, form="tokens of shape (batch, time), dtype string")

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from elmo_keras.text.containers import to_batch
-from elmo_keras.text.strings import clean
+from elmo_keras.text.conversion import clean
 
 
 def clean_words(words: Iterable[str]) -> list[str | bytes]:
-    """Words as the text layers see them: valid Unicode, see `elmo_keras.text.strings.clean`.
+    """Words as the text layers see them: valid Unicode, see `elmo_keras.text.conversion.clean`.
 
     Args:
         words: iterable of str, or of bytes.

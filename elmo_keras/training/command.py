@@ -10,16 +10,22 @@ from collections.abc import Callable
 
 import keras
 
-from elmo_keras._optional import tensorflow as tf
-from elmo_keras.checkpoints import vocabulary_file
-from elmo_keras.checkpoints.whole_file import text_content, write_whole
+from elmo_keras.files import vocabulary_file
+from elmo_keras.files.atomic_write import text_content, write_whole
 from elmo_keras.models.bidirectional_language_model import BidirectionalLanguageModel
 from elmo_keras.text.word_vocabulary import WordVocabulary
 from elmo_keras.training.corpus import Corpus
-from elmo_keras.training.options import PretrainingOptions
+from elmo_keras.training.model_sizes import (
+    SIZES,
+    Size,
+    elmo_of_size,
+    parameters_of,
+    training_memory,
+)
 from elmo_keras.training.pretraining import pretrain
-from elmo_keras.training.sizes import SIZES, Size, elmo_of_size, parameters_of, training_memory
+from elmo_keras.training.pretraining_options import PretrainingOptions
 from elmo_keras.training.vocabulary import VocabularyReport, build_vocabulary, write_vocabulary
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 STRATEGIES = ("none", "mirrored", "multi_worker")
 WORDS, CORPUS_SIZE = "vocabulary.txt", "corpus.json"

@@ -8,10 +8,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from elmo_keras.checkpoints import first_bytes
-from elmo_keras.checkpoints.whole_file import written_whole
-from elmo_keras.text.sentences import split_sentences
-from elmo_keras.text.strings import REPLACEMENT
+from elmo_keras.files import first_bytes
+from elmo_keras.files.atomic_write import written_whole
+from elmo_keras.text.conversion import REPLACEMENT
+from elmo_keras.text.sentence_splitter import split_sentences
 from elmo_keras.text.tokenizer import Tokenizer
 
 # Lines that are read, split and shuffled at once, fewer if they have more characters than that: a

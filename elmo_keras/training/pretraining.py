@@ -13,17 +13,18 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from elmo_keras import kernels
-from elmo_keras.layers.composite import named_weights, serialize_part
+from elmo_keras import backend
+from elmo_keras.layers.composite import serialize_part
+from elmo_keras.layers.weight_loading import weights_by_path
 from elmo_keras.models.bidirectional_language_model import BidirectionalLanguageModel
-from elmo_keras.training import checkpoint as checkpoints
-from elmo_keras.training.checkpoint import Checkpoint
+from elmo_keras.training import run_checkpoint as checkpoints
 from elmo_keras.training.corpus import Corpus
-from elmo_keras.training.objective import window_loss, zero_states
-from elmo_keras.training.options import PretrainingOptions
+from elmo_keras.training.distribution import devices
+from elmo_keras.training.pretraining_options import PretrainingOptions
 from elmo_keras.training.progress import Progress
-from elmo_keras.training.replicas import devices
+from elmo_keras.training.run_checkpoint import Checkpoint
 from elmo_keras.training.vocabulary import check_order
+from elmo_keras.training.window_loss import window_loss, zero_states
 from elmo_keras.training.windows import Windows
 
 PRESET, BAD_BATCH = "preset", "non_finite_batch.npz"
@@ -137,7 +138,7 @@ class _Run:
         )
         self.weights = model.trainable_weights
         self.optimizer = options.make_optimizer()
-        self.take_step = kernels.training_step(
+        self.take_step = backend.training_step(
             window_loss(model, options.batch_size, options.dropout),
             self.weights,
             self.optimizer,
@@ -226,8 +227,8 @@ class _Run:
     def _arrays(self):
         """All variables by name, as Keras has them."""
         model = self.model
-        variables = named_weights(model.elmo.token_encoder, "weights/token_encoder")
-        variables |= named_weights(model.elmo.bilstm, "weights/bilstm")
+        variables = weights_by_path(model.elmo.token_encoder, "weights/token_encoder")
+        variables |= weights_by_path(model.elmo.bilstm, "weights/bilstm")
         variables |= {f"weights/softmax/{weight.name}": weight for weight in model.head.weights}
         slots = self.optimizer.variables
         return variables | {f"optimizer/{number:04d}": slot for number, slot in enumerate(slots)}

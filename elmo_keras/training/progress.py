@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from elmo_keras._optional import tensorflow as tf
-from elmo_keras.checkpoints.whole_file import text_content, write_whole
+from elmo_keras.files.atomic_write import text_content, write_whole
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
 

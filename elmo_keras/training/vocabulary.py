@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from elmo_keras.checkpoints.whole_file import write_words
+from elmo_keras.files.atomic_write import write_words
 from elmo_keras.text.word_vocabulary import SPECIALS, WordVocabulary
 from elmo_keras.training.corpus import Corpus
 

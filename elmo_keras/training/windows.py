@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from elmo_keras.layers.token_encoder import TokenEncoder
-from elmo_keras.text.lengths import bucket
+from elmo_keras.text.bucketing import bucket
 from elmo_keras.text.word_vocabulary import SPECIALS, WordVocabulary
 from elmo_keras.training.corpus import Corpus
-from elmo_keras.training.negatives import LogUniformSampler
+from elmo_keras.training.log_uniform_sampler import LogUniformSampler
 
 # Dropout rates are multiples of this.
 _RESOLUTION = 2**-16

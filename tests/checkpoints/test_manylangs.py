@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 import elmo_keras
-from tests import foreign
+from tests import foreign_checkpoints
 from tests.fresh_process import run
-from tests.oracle import manylangs
-from tests.toys import IS_TENSORFLOW, to_numpy
+from tests.numpy_reference import manylangs
+from tests.small_models import IS_TENSORFLOW, to_numpy
 
 pytest.importorskip("torch", reason="torch reads ELMoForManyLangs: make test-torch")
 needs_strings = pytest.mark.skipif(not IS_TENSORFLOW, reason="strings are TensorFlow's")
 
 TOLERANCE = 5e-6
-CHARACTERS = [*foreign.MARKS, *"abcdefghé我喜欢吃苹果東京🙂", "\u3000"]
+CHARACTERS = [*foreign_checkpoints.MARKS, *"abcdefghé我喜欢吃苹果東京🙂", "\u3000"]
 WORDS = ["<oov>", "<bos>", "<eos>", "<pad>", "我", "喜欢", "abc", "a" * 48, "b" * 60, "<bow>"]
 SENTENCES = [
     ["我", "喜欢", "苹果"],
@@ -35,12 +35,12 @@ def numbers(entries):
 
 def write(directory, seed=0, legacy=False, characters=CHARACTERS, words=WORDS, rows=0, **changes):
     """A model in a directory, and the function that gives the oracle's vectors of a sentence."""
-    config = foreign.manylangs_config(**changes)
+    config = foreign_checkpoints.manylangs_config(**changes)
     characters = characters if config["token_embedder"]["char_dim"] else None
     words = words if config["token_embedder"]["word_dim"] else None
     sizes = [len(entries or []) + rows for entries in (characters, words)]
-    arrays = foreign.manylangs_arrays(config, *sizes, seed=seed, scale=2.0)
-    foreign.write_manylangs(directory, config, arrays, characters, words, legacy)
+    arrays = foreign_checkpoints.manylangs_arrays(config, *sizes, seed=seed, scale=2.0)
+    foreign_checkpoints.write_manylangs(directory, config, arrays, characters, words, legacy)
     return lambda tokens: manylangs(tokens, config, *arrays, numbers(characters), numbers(words))
 
 
@@ -118,10 +118,10 @@ def test_the_marks_are_the_wrong_way_round_and_the_filler_is_not_zero(tmp_path):
 
 def test_keys_of_white_space(tmp_path):
     """The program strips the lines of a dictionary: such keys become U+3000, the last one holds."""
-    characters = [*foreign.MARKS, "\u00a0", "a", "\u3000", "\u2003", "b"]
+    characters = [*foreign_checkpoints.MARKS, "\u00a0", "a", "\u3000", "\u2003", "b"]
     write(tmp_path, characters=characters)
     encoder = elmo_keras.ElmoLayer.from_preset(tmp_path).token_encoder
-    assert encoder.ids_layer.characters == [*foreign.MARKS, "", "a", "", "\u3000", "b"]
+    assert encoder.ids_layer.characters == [*foreign_checkpoints.MARKS, "", "a", "", "\u3000", "b"]
     assert encoder.num_characters == len(characters)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import elmo_keras
-from tests.oracle import token_ids
-from tests.toys import to_numpy
+from tests.numpy_reference import token_ids
+from tests.small_models import to_numpy
 
 TOLERANCE = 5e-6
 

@@ -10,20 +10,20 @@ import pytest
 
 import elmo_keras
 from elmo_keras import checkpoints
-from tests import foreign, toys
-from tests.oracle import lstm, token_ids
-from tests.toys import IS_TENSORFLOW, to_numpy
+from tests import foreign_checkpoints, small_models
+from tests.numpy_reference import lstm, token_ids
+from tests.small_models import IS_TENSORFLOW, to_numpy
 
 needs_strings = pytest.mark.skipif(not IS_TENSORFLOW, reason="strings are TensorFlow's")
 
-WORDS, _ = foreign.words_and_softmax(6)
+WORDS, _ = foreign_checkpoints.words_and_softmax(6)
 SENTENCES = [["the", "cat", "sat", "."], ["naïve", "dog", "東京"], []]
 
 
 def write(directory, **changes):
     """A model of words in a directory, and what was written."""
-    opts, arrays = foreign.word_level(toys.options(**changes), WORDS)
-    toys.write_checkpoint(directory, opts, arrays)
+    opts, arrays = foreign_checkpoints.word_level(small_models.options(**changes), WORDS)
+    small_models.write_checkpoint(directory, opts, arrays)
     (directory / "vocab.txt").write_text("\n".join(WORDS) + "\n", encoding="utf-8")
     return opts, arrays
 
@@ -124,8 +124,8 @@ def test_vocabularies(tmp_path):
 
 def test_token_vectors_stand_in_for_characters(tmp_path):
     """As bilm-tf's `dump_token_embeddings` writes them: the same vectors for the same words."""
-    opts = toys.options()
-    toys.write_checkpoint(tmp_path, opts, toys.datasets(opts))
+    opts = small_models.options()
+    small_models.write_checkpoint(tmp_path, opts, small_models.datasets(opts))
     by_characters = elmo_keras.ElmoLayer.from_preset(tmp_path, output="all")
     ids = np.array([[row] for word in WORDS for row in token_ids([word])[1:-1]], dtype="int32")
     # `<UNK>` has a vector in the dump, of its characters like any other word's.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from elmo_keras import layers
-from tests import toys
+from tests import small_models
 from tests.check_layer import check_layer
 from tests.gradients import gradients
 
@@ -32,7 +32,7 @@ def softmax_of(num_words=50, dim=5, seed=0):
 
 def log_softmax(x, layer):
     """By hand, in float64."""
-    kernel, bias = (toys.to_numpy(weight).astype("float64") for weight in layer.weights)
+    kernel, bias = (small_models.to_numpy(weight).astype("float64") for weight in layer.weights)
     logits = x.astype("float64") @ kernel.T + bias
     return logits - np.log(np.sum(np.exp(logits), axis=-1, keepdims=True))
 
@@ -40,11 +40,11 @@ def log_softmax(x, layer):
 def test_probabilities():
     layer = softmax_of()
     x = rng().standard_normal((4, 3, 5)).astype("float32")
-    found = toys.to_numpy(layer(x))
+    found = small_models.to_numpy(layer(x))
     np.testing.assert_allclose(found, log_softmax(x, layer), atol=1e-5)
     np.testing.assert_allclose(np.exp(found).sum(axis=-1), 1, atol=1e-6)
     targets = np.array([3, 0, 49, 3], "int32")
-    losses = toys.to_numpy(layer.full_loss(x[:, 0], targets))
+    losses = small_models.to_numpy(layer.full_loss(x[:, 0], targets))
     np.testing.assert_allclose(losses, -log_softmax(x[:, 0], layer)[range(4), targets], atol=1e-5)
 
 
@@ -58,8 +58,8 @@ def test_sampled_loss():
     found = layer.sampled_loss(
         x, targets, log_expected[targets], negatives, log_expected[negatives]
     )
-    kernel, bias = map(toys.to_numpy, layer.weights)
-    for row, target, loss in zip(x, targets, toys.to_numpy(found), strict=True):
+    kernel, bias = map(small_models.to_numpy, layer.weights)
+    for row, target, loss in zip(x, targets, small_models.to_numpy(found), strict=True):
         words = [target, *(word for word in negatives if word != target)]
         logits = [kernel[word] @ row + bias[word] - log_expected[word] for word in words]
         assert loss == pytest.approx(np.log(np.sum(np.exp(logits))) - logits[0], abs=1e-5)
@@ -71,7 +71,7 @@ def test_the_sample_of_all_words_is_the_full_softmax():
     targets, every = np.array([1, 0, 5], "int32"), np.arange(6, dtype="int32")
     zeros = np.zeros(6, "float32")
     found = layer.sampled_loss(x, targets, zeros[:3], every, zeros)
-    found, full = toys.to_numpy(found), toys.to_numpy(layer.full_loss(x, targets))
+    found, full = small_models.to_numpy(found), small_models.to_numpy(layer.full_loss(x, targets))
     np.testing.assert_allclose(found, full, rtol=1e-5)
 
 
@@ -113,7 +113,9 @@ def test_gradients_of_the_losses():
             np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.skipif(not toys.IS_TENSORFLOW, reason="The oracle is TensorFlow's own function.")
+@pytest.mark.skipif(
+    not small_models.IS_TENSORFLOW, reason="The oracle is TensorFlow's own function."
+)
 def test_sampled_loss_of_tensorflow():
     import tensorflow as tf
 
@@ -155,7 +157,7 @@ def head_inputs():
 def test_head():
     x, words = head_inputs()
     head = layers.LanguageModelHead(7)
-    found = toys.to_numpy(head(x, words))
+    found = small_models.to_numpy(head(x, words))
     assert found.shape == (3, 5, 2)
     for row, numbers, out in zip(x, words, found):
         sentence = [0, *(number - 1 for number in numbers if number), 1]
@@ -181,25 +183,27 @@ def test_head_is_rebuilt_from_its_config():
 @pytest.mark.parametrize("adapted", [False, True], ids=["kernel", "cells"])
 def test_two_streams_of_one_sequence_are_its_call(adapted, monkeypatch):
     """`read` of a sequence and of the same turned round gives what the call gives."""
-    stack = toys.bilstm(num_layers=3)
+    stack = small_models.bilstm(num_layers=3)
     x = rng().standard_normal((2, 7, 6)).astype("float32")
     state = [rng().standard_normal((2, 3, 2, size)).astype("float32") for size in (6, 16)]
     tops, final = stack(x, initial_state=state)
     if adapted:
         monkeypatch.setattr(type(stack), "_is_adapted", lambda self: True)
     y, read_final = stack.read(np.stack([x, x[:, ::-1]]), state)
-    forward, backward = np.split(toys.to_numpy(tops[-1]), 2, axis=-1)
-    y = toys.to_numpy(y)
+    forward, backward = np.split(small_models.to_numpy(tops[-1]), 2, axis=-1)
+    y = small_models.to_numpy(y)
     np.testing.assert_allclose(y[0], forward, atol=1e-5)
     np.testing.assert_allclose(y[1], backward[:, ::-1], atol=1e-5)
     for one, other in zip(final, read_final):
-        np.testing.assert_allclose(toys.to_numpy(one), toys.to_numpy(other), atol=1e-5)
+        np.testing.assert_allclose(
+            small_models.to_numpy(one), small_models.to_numpy(other), atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("adapted", [False, True], ids=["kernel", "cells"])
 def test_dropout_of_streams(adapted, monkeypatch):
     """What is kept multiplies each layer's input and the last output: by hand, layer by layer."""
-    stack = toys.bilstm(num_layers=1)
+    stack = small_models.bilstm(num_layers=1)
     x = rng().standard_normal((2, 2, 4, 6)).astype("float32")
     stack(x[0])
     keep = rng().integers(0, 2, (2, 2, 2, 4, 6)).astype("float32")
@@ -208,4 +212,6 @@ def test_dropout_of_streams(adapted, monkeypatch):
         monkeypatch.setattr(type(stack), "_is_adapted", lambda self: True)
     y, _ = stack.read(x, zeros, keep)
     plain, _ = stack.read(x * keep[:, 0], zeros)
-    np.testing.assert_allclose(toys.to_numpy(y), toys.to_numpy(plain) * keep[:, 1], atol=1e-6)
+    np.testing.assert_allclose(
+        small_models.to_numpy(y), small_models.to_numpy(plain) * keep[:, 1], atol=1e-6
+    )

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+import elmo_keras
 from elmo_keras import layers
-from tests import toys
+from tests import small_models
 from tests.check_layer import check_layer
 
 
@@ -22,20 +23,26 @@ def test_highway(tmp_path):
 
 
 def test_char_cnn(tmp_path):
-    check_layer(lambda **k: toys.char_cnn(**k), toys.ids(), tmp_path, weights=11, quantized=True)
+    check_layer(
+        lambda **k: small_models.char_cnn(**k),
+        small_models.ids(),
+        tmp_path,
+        weights=11,
+        quantized=True,
+    )
 
 
 def test_char_cnn_of_distinct_tokens():
-    cnn, ids = toys.char_cnn(), toys.ids()
-    vectors = toys.to_numpy(cnn(ids))
+    cnn, ids = small_models.char_cnn(), small_models.ids()
+    vectors = small_models.to_numpy(cnn(ids))
     rows, places = np.unique(ids.reshape(-1, ids.shape[-1]), axis=0, return_inverse=True)
-    found = toys.to_numpy(cnn.encode(keras.ops.convert_to_tensor(rows)))[places.ravel()]
+    found = small_models.to_numpy(cnn.encode(keras.ops.convert_to_tensor(rows)))[places.ravel()]
     np.testing.assert_allclose(found.reshape(vectors.shape), vectors, atol=1e-6)
 
 
 def test_char_cnn_without_projection(tmp_path):
-    make = lambda **k: toys.char_cnn(projection_dim=None, num_highways=0, **k)  # noqa: E731
-    check_layer(make, toys.ids(), tmp_path, weights=5)
+    make = lambda **k: small_models.char_cnn(projection_dim=None, num_highways=0, **k)  # noqa: E731
+    check_layer(make, small_models.ids(), tmp_path, weights=5)
 
 
 WORDS = ["<S>", "</S>", "<UNK>", "the", "", "cat"]
@@ -110,7 +117,7 @@ def test_projected_lstm_cell(tmp_path):
 
 def test_bilstm_stack(tmp_path):
     x = rng().standard_normal((2, 3, 6)).astype("float32")
-    check_layer(lambda **k: toys.bilstm(**k), x, tmp_path, weights=16, quantized=True)
+    check_layer(lambda **k: small_models.bilstm(**k), x, tmp_path, weights=16, quantized=True)
 
 
 @pytest.mark.parametrize("layer_norm", [False, True, "bilm-tf", "allennlp"])
@@ -150,8 +157,8 @@ def test_fill_padding(tmp_path):
 def test_elmo_layer(tmp_path, options, weights):
     def make(dtype=None, **kwargs):
         # One layer of LSTMs is enough for what an option changes.
-        bilstm = toys.bilstm(dtype=dtype, num_layers=1 if options else 2)
-        cnn = toys.char_cnn(dtype=dtype)
-        return layers.ElmoLayer(cnn, bilstm, dtype=dtype, **options, **kwargs)
+        bilstm = small_models.bilstm(dtype=dtype, num_layers=1 if options else 2)
+        cnn = small_models.char_cnn(dtype=dtype)
+        return elmo_keras.ElmoLayer(cnn, bilstm, dtype=dtype, **options, **kwargs)
 
-    check_layer(make, toys.ids(), tmp_path, weights=weights, quantized=not options)
+    check_layer(make, small_models.ids(), tmp_path, weights=weights, quantized=not options)

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from elmo_keras import kernels, layers
-from tests import toys
+from elmo_keras import backend, layers
+from tests import small_models
 from tests.gradients import gradients
-from tests.oracle import sigmoid
-from tests.toys import to_numpy
+from tests.numpy_reference import sigmoid
+from tests.small_models import to_numpy
 
 
 def weights_of(layer):
@@ -96,7 +96,7 @@ def test_bilstm_stack(num_layers, residual, projection_dim):
 
 def test_bilstm_states_continue_a_sequence():
     """Forward: two halves with carried states are the whole."""
-    stack = toys.bilstm()
+    stack = small_models.bilstm()
     x = np.random.default_rng(0).standard_normal((2, 6, 6)).astype("float32")
     whole, _ = stack(x)
     first, states = stack(x[:, :4])
@@ -197,8 +197,8 @@ def test_distinct_tokens_without_filler_have_the_same_vectors(monkeypatch, longe
         return keras.ops.sum(cnn(ids) * keras.ops.convert_to_tensor(weights))
 
     found = to_numpy(cnn(ids)), gradients(loss, cnn.trainable_variables)
-    monkeypatch.setattr(kernels, "has_dynamic_shapes", lambda x: False)
-    monkeypatch.setattr(kernels, "distinct", lambda rows: (rows, None))
+    monkeypatch.setattr(backend, "has_dynamic_shapes", lambda x: False)
+    monkeypatch.setattr(backend, "distinct", lambda rows: (rows, None))
     true = to_numpy(cnn(ids)), gradients(loss, cnn.trainable_variables)
     np.testing.assert_allclose(found[0], true[0], atol=1e-6)
     for ours, expected in zip(found[1], true[1], strict=True):

@@ -8,7 +8,7 @@ from keras import ops
 
 from elmo_keras import layers
 from elmo_keras.layers.token_encoder import TokenEncoder
-from tests.toys import to_numpy
+from tests.small_models import to_numpy
 
 MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 CHARACTERS = [*MARKS, *"aéx<>S我🙂\x00\u0301\u200d\u3000", "", "ab", "\ufffd", "\U0010ffff"]

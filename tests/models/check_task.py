@@ -24,9 +24,10 @@ import pandas as pd
 import pytest
 
 import elmo_keras
-from elmo_keras.models import examples, saving
-from tests import toys
-from tests.toys import IS_TENSORFLOW
+from elmo_keras.models import saving
+from elmo_keras.models.preprocessing.inputs import read_inputs
+from tests import small_models
+from tests.small_models import IS_TENSORFLOW
 
 BACKEND = keras.backend.backend()
 # Strings are TensorFlow's on every backend, and it may be absent beside JAX and torch.
@@ -42,9 +43,9 @@ WEIGHTS = [0.5, 2.0, 1.0, 0.0, 3.0]
 
 def toy_elmo(dtype=None, **options):
     """The smallest ElmoLayer that has all the parts."""
-    cnn = toys.char_cnn(filters=[(1, 4)], num_highways=0, dtype=dtype)
+    cnn = small_models.char_cnn(filters=[(1, 4)], num_highways=0, dtype=dtype)
     return elmo_keras.ElmoLayer(
-        cnn, toys.bilstm(num_layers=1, units=5, dtype=dtype), dtype=dtype, **options
+        cnn, small_models.bilstm(num_layers=1, units=5, dtype=dtype), dtype=dtype, **options
     )
 
 
@@ -524,7 +525,7 @@ def check_bad_input(task, tmp_path):
         with pytest.raises(ValueError, match=re.escape(message)):
             task.cls(elmo, labels)
     for options in ({"output": "all"}, {"num_representations": 2}, {"keep_boundaries": True}):
-        with pytest.raises(ValueError, match="`elmo` must give one vector a token"):
+        with pytest.raises(ValueError, match="must give one vector for each token"):
             task.cls(toy_elmo(**options), task.labels)
 
 
@@ -571,8 +572,8 @@ def check_other_bad_input(task, tmp_path):
 
 def check_from_preset(task, tmp_path):
     """Options find their way to the ElmoLayer and to the head."""
-    opts = toys.options()
-    toys.write_checkpoint(tmp_path / "elmo", opts, toys.datasets(opts))
+    opts = small_models.options()
+    small_models.write_checkpoint(tmp_path / "elmo", opts, small_models.datasets(opts))
     model = task.cls.from_preset(
         tmp_path / "elmo",
         task.labels,
@@ -585,13 +586,13 @@ def check_from_preset(task, tmp_path):
     )
     assert type(model) is task.cls
     assert model.name == "mine"
-    assert (model.hidden_dim, model.head_dropout) == (3, 0.2)
+    assert (model.head.hidden_dim, model.head.dropout) == (3, 0.2)
     assert model.labels == task.labels
     assert (model.elmo.dropout, model.elmo.layer_norm) == (0.3, True)
     assert model.elmo.trainable_weights == [] and len(model.trainable_weights) == 4
     alone = elmo_keras.ElmoLayer.from_preset(tmp_path / "elmo", layer_norm=True)
     np.testing.assert_array_equal(
-        toys.to_numpy(model.elmo(char_ids())), toys.to_numpy(alone(char_ids()))
+        small_models.to_numpy(model.elmo(char_ids())), small_models.to_numpy(alone(char_ids()))
     )
     with pytest.raises((TypeError, ValueError), match="hiden_dim"):
         task.cls.from_preset(tmp_path / "elmo", task.labels, hiden_dim=3)
@@ -617,7 +618,7 @@ def check_ids(task, tmp_path):
             task.predict(wrong)
     # Those of empty sentences alone are no text: TensorFlow may be absent.
     empty = [np.zeros((0, 50), dtype="int32")] * 2
-    assert all(isinstance(row, np.ndarray) for row in examples.read_inputs(empty, task.model))
+    assert all(isinstance(row, np.ndarray) for row in read_inputs(empty, task.model.backbone))
 
 
 def check_built(task, tmp_path):
@@ -908,10 +909,10 @@ def check_from_preset_options(task, tmp_path):
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
             task.cls.from_preset(tmp_path / "absent", task.labels, **options)
-    for labels in (2, None, "NV", {"a": 0, "b": 1}, {"a", "b"}):
+    for labels in (2, "NV", {"a": 0, "b": 1}, {"a", "b"}):
         with pytest.raises(ValueError, match="`labels` must be a list"):
             task.cls.from_preset(tmp_path / "absent", labels)
-    with pytest.raises(ValueError, match=r"`elmo` must be an ElmoLayer.*from_preset"):
+    with pytest.raises(ValueError, match=r"`backbone` must be an ElmoLayer.*from_preset"):
         task.cls("elmo_mini_en", task.labels)
     assert task.cls(toy_elmo(), pd.Series(["a", "b"])).labels == ["a", "b"]
 
@@ -945,14 +946,14 @@ def check_long_documents(task, tmp_path):
     model = task.make()
     model.run_eagerly = False
     one = [model.predict([row], verbose=0)[0] for row in (TOKENS[3], x[5])]
-    step = model._batches
+    step = model.preprocessor.batches
 
     def spy(*args, **kwargs):
         data = step(*args, **kwargs)
         shapes.extend(batch[0].shape[:2] for batch in data)
         return data
 
-    model._batches = spy
+    model.preprocessor.batches = spy
     found = model.predict(x, batch_size=4, verbose=0)
     assert len(found) == len(x)
     longest = [time for rows, time in shapes if rows > 1]

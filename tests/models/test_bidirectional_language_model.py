@@ -11,7 +11,7 @@ from elmo_keras import BidirectionalLanguageModel, presets
 from elmo_keras.checkpoints import save_hdf5
 from elmo_keras.checkpoints.softmax import Softmax
 from elmo_keras.checkpoints.softmax import save as save_softmax
-from tests import oracle, toys
+from tests import numpy_reference, small_models
 from tests.fresh_process import run
 
 WORDS = ["<S>", "</S>", "<UNK>", "the", "cat", "sat", "down"]
@@ -22,9 +22,9 @@ SENTENCES = [["the", "cat", "sat"], ["down", "the", "dog", "sat", "the"], [], ["
 def checkpoint(tmp_path_factory):
     """A checkpoint with its softmax: `(directory, options, datasets, kernel, bias)`."""
     directory = tmp_path_factory.mktemp("checkpoint")
-    options = toys.options()
-    datasets = toys.datasets(options)
-    toys.write_checkpoint(directory, options, datasets)
+    options = small_models.options()
+    datasets = small_models.datasets(options)
+    small_models.write_checkpoint(directory, options, datasets)
     rng = np.random.default_rng(1)
     kernel = rng.standard_normal((len(WORDS), 6)).astype("float32")
     bias = rng.standard_normal(len(WORDS)).astype("float32")
@@ -41,7 +41,7 @@ def by_hand(tokens, checkpoint):
     """Log probabilities `(time + 2, 2)` of a sentence, in numpy with float64."""
     _, options, datasets, kernel, bias = checkpoint
     words = ["<S>", *tokens, "</S>"]
-    top = oracle.bilm(tokens, options, datasets)[-1]
+    top = numpy_reference.bilm(tokens, options, datasets)[-1]
     numbers = [WORDS.index(word) if word in WORDS else 2 for word in words]
     out = np.zeros((len(words), 2))
     for place, number in enumerate(numbers):
@@ -152,7 +152,7 @@ def test_other_forms_of_a_checkpoint(model, checkpoint, tmp_path):
 
 
 def test_a_new_softmax(checkpoint, tmp_path):
-    toys.write_checkpoint(tmp_path, checkpoint[1], checkpoint[2])
+    small_models.write_checkpoint(tmp_path, checkpoint[1], checkpoint[2])
     with pytest.raises(ValueError, match="must hold a softmax.*elmo-keras vocabulary"):
         BidirectionalLanguageModel.from_preset(tmp_path)
     (tmp_path / "words.txt").write_text("\n".join(WORDS[:5]) + "\n")
@@ -160,7 +160,7 @@ def test_a_new_softmax(checkpoint, tmp_path):
         new = BidirectionalLanguageModel.from_preset(tmp_path, vocabulary)
         assert new.vocabulary == WORDS[:5]
         # A softmax that knows nothing yet, on LSTMs that are the checkpoint's.
-        expected = oracle.bilm(["the"], *checkpoint[1:3])[-1]
+        expected = numpy_reference.bilm(["the"], *checkpoint[1:3])[-1]
         np.testing.assert_allclose(new.elmo([["the"]])[0], expected, atol=5e-6)
     with pytest.raises(ValueError, match="softmax in the source, of 7 words. Received: 5 words"):
         BidirectionalLanguageModel.from_preset(checkpoint[0], WORDS[:5])
@@ -168,7 +168,7 @@ def test_a_new_softmax(checkpoint, tmp_path):
 
 def test_what_a_vocabulary_must_hold():
     with pytest.raises(ValueError, match="must hold <S>, </S>, <UNK>.*without <UNK>"):
-        BidirectionalLanguageModel(toys.elmo(), ["<S>", "</S>", "the"])
+        BidirectionalLanguageModel(small_models.elmo(), ["<S>", "</S>", "the"])
 
 
 def test_parts_are_shared(model):
@@ -178,7 +178,7 @@ def test_parts_are_shared(model):
 
 
 def test_frozen_parts_stay_frozen(tmp_path):
-    elmo = toys.elmo(tokenizer="whitespace")
+    elmo = small_models.elmo(tokenizer="whitespace")
     elmo.token_encoder.trainable = False
     model = BidirectionalLanguageModel(elmo, WORDS)
     model.save(tmp_path / "model.keras")
@@ -187,7 +187,7 @@ def test_frozen_parts_stay_frozen(tmp_path):
         assert not one.elmo.token_encoder.trainable_weights
         assert one.elmo.bilstm.trainable_weights
         assert not one.to_elmo_layer().token_encoder.trainable_weights
-    whole = toys.elmo()
+    whole = small_models.elmo()
     whole.trainable = False
     assert len(BidirectionalLanguageModel(whole, WORDS).trainable_weights) == 2  # the softmax
 

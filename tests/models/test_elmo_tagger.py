@@ -18,7 +18,7 @@ from tests.models.check_task import (
     padded,
     tensor_slices,
 )
-from tests.toys import IS_TENSORFLOW, to_numpy
+from tests.small_models import IS_TENSORFLOW, to_numpy
 
 TAGS = [
     ["DET", "ADJ", "NOUN", "."],

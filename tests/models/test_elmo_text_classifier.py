@@ -16,7 +16,7 @@ from tests.models.check_task import (
     tensor_slices,
     toy_elmo,
 )
-from tests.toys import IS_TENSORFLOW, to_numpy
+from tests.small_models import IS_TENSORFLOW, to_numpy
 
 CLASSES = ["positive", "negative", "neutral", "negative", "positive"]
 

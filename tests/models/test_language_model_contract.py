@@ -6,7 +6,7 @@ import pytest
 
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel
-from tests import toys
+from tests import small_models
 
 WORDS = ["<S>", "</S>", "<UNK>", "the", "cat", "sat", "down"]
 SENTENCES = [["the", "cat", "sat"], ["down", "the"], [], ["cat"], ["a", "dog"]]
@@ -15,7 +15,9 @@ SENTENCES = [["the", "cat", "sat"], ["down", "the"], [], ["cat"], ["a", "dog"]]
 def make(seed=0):
     keras.utils.set_random_seed(seed)
     elmo = elmo_keras.ElmoLayer(
-        toys.char_cnn(filters=[(2, 4)]), toys.bilstm(num_layers=1), tokenizer="whitespace"
+        small_models.char_cnn(filters=[(2, 4)]),
+        small_models.bilstm(num_layers=1),
+        tokenizer="whitespace",
     )
     return BidirectionalLanguageModel(elmo, WORDS)
 
@@ -27,7 +29,7 @@ def shared_model():
 
 # === Ids ===
 
-IDS = toys.ids((2, 1))
+IDS = small_models.ids((2, 1))
 NUMBERS = {
     "an array": IDS,
     "a list of arrays": list(IDS),
@@ -161,8 +163,10 @@ def test_quantized_weights_count_and_are_saved(tmp_path, mode):
     assert np.abs(found - before).max() > 1e-4
     np.testing.assert_allclose(found, before, rtol=0.1)
     # Vectors that are computed eagerly, and the softmax in numpy.
-    top = toys.to_numpy(model.elmo([["the"]]) if toys.IS_TENSORFLOW else model.elmo(ids_of("the")))
-    kernel, bias = map(toys.to_numpy, model.head.weights)
+    top = small_models.to_numpy(
+        model.elmo([["the"]]) if small_models.IS_TENSORFLOW else model.elmo(ids_of("the"))
+    )
+    kernel, bias = map(small_models.to_numpy, model.head.weights)
     logits = [kernel @ top[0, step, :6] + bias for step in (0, 1)]
     logits = [x - np.log(np.exp(x).sum()) for x in logits]
     assert model.score([["the"]])[0, 0] == pytest.approx(logits[0][3] + logits[1][1], rel=1e-4)
@@ -215,7 +219,7 @@ def test_results_that_are_not_finite(biases):
 def test_a_perplexity_that_is_too_large():
     """The log-probabilities are numbers, their exponential is none."""
     model = make()
-    model.head.softmax.kernel.assign(1e10 * toys.to_numpy(model.head.softmax.kernel))
+    model.head.softmax.kernel.assign(1e10 * small_models.to_numpy(model.head.softmax.kernel))
     scores = model.score(SENTENCES)
     assert np.isfinite(scores).all() and scores.min() < -1e5
     for call in (model.perplexity, model.evaluate):

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import elmo_keras
-from elmo_keras import BidirectionalLanguageModel, kernels, layers
-from tests import toys
-from tests.toys import to_numpy
+from elmo_keras import BidirectionalLanguageModel, backend, layers
+from tests import small_models
+from tests.small_models import to_numpy
 
 WORDS = ["<S>", "</S>", "<UNK>", "我", "吃", "cat", "a🙂", "<bos>"]
 SENTENCES = [
@@ -71,7 +71,7 @@ def front_end(request):
     """`(ElmoLayer, ids of a word by hand, words of the boundaries)`."""
     make, ids_of, boundaries = FRONT_ENDS[request.param]
     keras.utils.set_random_seed(3)
-    elmo = elmo_keras.ElmoLayer(make(), toys.bilstm(num_layers=1), tokenizer="whitespace")
+    elmo = elmo_keras.ElmoLayer(make(), small_models.bilstm(num_layers=1), tokenizer="whitespace")
     elmo.build((None, None, *elmo.token_encoder.ids_shape))
     for weight in elmo.weights:  # large enough that a wrong id shows
         weight.assign(np.random.default_rng(0).standard_normal(weight.shape))
@@ -115,13 +115,13 @@ def check(model, front_end):
 
 
 def test_scores_by_hand(model, front_end):
-    assert model.starts_at_strings == toys.IS_TENSORFLOW
+    assert model.starts_at_strings == small_models.IS_TENSORFLOW
     check(model, front_end)
 
 
-@pytest.mark.skipif(not toys.IS_TENSORFLOW, reason="elsewhere all graphs start at ids")
+@pytest.mark.skipif(not small_models.IS_TENSORFLOW, reason="elsewhere all graphs start at ids")
 def test_scores_of_a_graph_that_starts_at_ids(model, front_end, monkeypatch):
-    monkeypatch.setattr(kernels, "in_distribution_strategy", lambda: True)
+    monkeypatch.setattr(backend, "in_distribution_strategy", lambda: True)
     keras.utils.set_random_seed(4)
     by_ids = BidirectionalLanguageModel(front_end[0], WORDS)
     assert not by_ids.starts_at_strings
@@ -159,6 +159,6 @@ def test_a_preset_of_it(model, tmp_path):
 def test_front_ends_that_make_no_ids():
     words = elmo_keras.layers.WordEmbedding(5, 6)
     with pytest.raises(ValueError, match="needs its vocabulary to make ids of words"):
-        BidirectionalLanguageModel(elmo_keras.ElmoLayer(words, toys.bilstm()), WORDS)
+        BidirectionalLanguageModel(elmo_keras.ElmoLayer(words, small_models.bilstm()), WORDS)
     with pytest.raises(ValueError, match="`elmo` must be an ElmoLayer. Received: 'elmo_mini_en'"):
         BidirectionalLanguageModel("elmo_mini_en", WORDS)

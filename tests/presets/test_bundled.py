@@ -9,8 +9,8 @@ import pytest
 
 import elmo_keras
 from elmo_keras import presets
-from elmo_keras.presets.published import BUNDLED
-from tests import toys
+from elmo_keras.presets.catalog import BUNDLED
+from tests import small_models
 
 # Sentences of our own.
 SENTENCES = {
@@ -51,7 +51,7 @@ def test_files(name):
 def test_layer(name):
     elmo = elmo_keras.ElmoLayer.from_preset(name)
     assert elmo.compute_dtype == elmo.bilstm.compute_dtype == "float32"
-    vectors = toys.to_numpy(elmo([sentence.split() for sentence in SENTENCES[name]]))
+    vectors = small_models.to_numpy(elmo([sentence.split() for sentence in SENTENCES[name]]))
     assert vectors.shape[::2] == (4, 256) and np.isfinite(vectors).all()
     # One word in two contexts: not the same, and not too different.
     word = {"elmo_mini_en": "bank", "elmo_mini_zh": "打"}[name]
@@ -61,7 +61,7 @@ def test_layer(name):
     }[name]
     tokens = [sentence.split() for sentence in contexts]
     one, other = (
-        vector[row.index(word)] for vector, row in zip(toys.to_numpy(elmo(tokens)), tokens)
+        vector[row.index(word)] for vector, row in zip(small_models.to_numpy(elmo(tokens)), tokens)
     )
     assert 0.1 < np.dot(one, other) / np.linalg.norm(one) / np.linalg.norm(other) < 0.999
 
@@ -90,8 +90,8 @@ def test_substitutes():
 
 
 def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
-    layer = toys.elmo()
-    layer(toys.ids())
+    layer = small_models.elmo()
+    layer(small_models.ids())
     layer.save_to_preset(tmp_path / "elmo_mini_en")
     monkeypatch.chdir(tmp_path)
     assert elmo_keras.ElmoLayer.from_preset("elmo_mini_en").output_dim == 12

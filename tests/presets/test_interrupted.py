@@ -15,9 +15,9 @@ import pytest
 
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel, checkpoints, presets
-from elmo_keras.presets import reader
-from elmo_keras.presets.convert import convert
-from tests import toys
+from elmo_keras.convert import convert
+from elmo_keras.presets import loading
+from tests import small_models
 from tests.fresh_process import ROOT
 from tests.kills import digest_of, states_of
 
@@ -27,8 +27,8 @@ WORDS = {0: ["<S>", "</S>", "<UNK>", "the", "cat"], 1: ["<S>", "</S>", "<UNK>", 
 def layer(seed):
     """A layer whose numbers differ from those of another seed, all of one shape."""
     elmo = elmo_keras.ElmoLayer(
-        toys.char_cnn(filters=[(2, 4)], num_highways=0, max_characters=5),
-        toys.bilstm(num_layers=1, units=4),
+        small_models.char_cnn(filters=[(2, 4)], num_highways=0, max_characters=5),
+        small_models.bilstm(num_layers=1, units=4),
         dropout=seed / 10,
     )
     elmo.build((None, None, 5))
@@ -49,11 +49,11 @@ def language_model(seed):
 def content(source):
     """All that a source holds, to be compared; `None` if it holds no model."""
     try:
-        loaded = reader.load(source, with_softmax=True)
+        loaded = loading.load(source, elmo_keras.ElmoLayer, with_softmax=True)
     except ValueError as error:
         assert "Received: no model in" in str(error), error
         return None
-    weights = [toys.to_numpy(weight).tobytes() for weight in loaded.layer.weights]
+    weights = [small_models.to_numpy(weight).tobytes() for weight in loaded.layer.weights]
     softmax = loaded.softmax
     if softmax is not None:
         softmax = (softmax.kernel.tobytes(), softmax.bias.tobytes(), softmax.vocabulary)
@@ -153,7 +153,7 @@ def export(seed):
 def of_words(seed):
     def save(folder):
         encoder = elmo_keras.layers.WordEmbedding(5, 6, WORDS[seed])
-        elmo = elmo_keras.ElmoLayer(encoder, toys.bilstm(cell_clip=seed + 1.0))
+        elmo = elmo_keras.ElmoLayer(encoder, small_models.bilstm(cell_clip=seed + 1.0))
         elmo(np.ones((1, 2), "int32"))
         checkpoints.save_hdf5(elmo, folder)
 
@@ -200,7 +200,7 @@ def test_hdf5(tmp_path, saves):
 def vectors(source):
     elmo = elmo_keras.ElmoLayer.from_preset(source)
     words = getattr(elmo.token_encoder, "vocabulary", None)
-    return words, [toys.to_numpy(weight).tobytes() for weight in elmo.bilstm.weights]
+    return words, [small_models.to_numpy(weight).tobytes() for weight in elmo.bilstm.weights]
 
 
 def test_hdf5_files_of_two_saves(tmp_path):
@@ -237,7 +237,7 @@ def test_a_reader_beside_a_writer(tmp_path, monkeypatch):
     """A save that counts while a preset is read: all is read again."""
     as_language_model(1)(tmp_path / "other")
     as_language_model(0)(tmp_path / "preset")
-    usual, calls = reader._load, []
+    usual, calls = loading._load, []
 
     def slow(*arguments):
         loaded = usual(*arguments)
@@ -247,7 +247,7 @@ def test_a_reader_beside_a_writer(tmp_path, monkeypatch):
         return loaded
 
     with monkeypatch.context() as patch:
-        patch.setattr(reader, "_load", slow)
+        patch.setattr(loading, "_load", slow)
         found = content(tmp_path / "preset")
     assert len(calls) == 2 and found == content(tmp_path / "other")
 

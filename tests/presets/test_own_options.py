@@ -11,16 +11,17 @@ import pytest
 
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel, checkpoints, layers
+from elmo_keras.checkpoints import loader
 from elmo_keras.layers.finite import check_weights
-from tests import foreign, toys
+from tests import foreign_checkpoints, small_models
 from tests.kills import digest_of
-from tests.toys import IS_TENSORFLOW, to_numpy
+from tests.small_models import IS_TENSORFLOW, to_numpy
 
 WORDS = ["<S>", "</S>", "<UNK>", "the", "cat"]
 
 
 def saved(folder, seed=0, **options):
-    elmo = toys.elmo(**options)
+    elmo = small_models.elmo(**options)
     elmo.build((None, None, 50))
     rng = np.random.default_rng(seed)
     for weight in elmo.weights:
@@ -30,8 +31,8 @@ def saved(folder, seed=0, **options):
 
 
 def hdf5(folder):
-    opts = toys.options()
-    return toys.write_checkpoint(folder, opts, toys.datasets(opts))
+    opts = small_models.options()
+    return small_models.write_checkpoint(folder, opts, small_models.datasets(opts))
 
 
 # === Names ===
@@ -53,7 +54,7 @@ def test_several_layers_in_one_model(tmp_path, sources):
     hdf5(tmp_path / "h")
     model, elmos = model_of([tmp_path / name for name in sources])
     assert len({elmo.name for elmo in elmos}) == len(sources)
-    x, y = toys.ids((3, 2)), np.array([0, 1])
+    x, y = small_models.ids((3, 2)), np.array([0, 1])
     model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     model.fit(x, y, epochs=1, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -109,7 +110,7 @@ def test_the_global_policy(tmp_path, policy):
 
 
 def test_the_global_policy_of_a_language_model(tmp_path, policy):
-    elmo = toys.elmo()
+    elmo = small_models.elmo()
     BidirectionalLanguageModel(elmo, WORDS).save_to_preset(tmp_path)
     policy("mixed_bfloat16")
     model = BidirectionalLanguageModel.from_preset(tmp_path)
@@ -136,22 +137,24 @@ MISTAKES = [
 
 def sources(folder):
     """A model of every format that this machine can write."""
-    opts = toys.options()
-    arrays = toys.datasets(opts)
+    opts = small_models.options()
+    arrays = small_models.datasets(opts)
     saved(folder / "preset")
     yield folder / "preset"
     yield hdf5(folder / "hdf5")
-    word_opts, word_arrays = foreign.word_level(opts, WORDS)
-    toys.write_checkpoint(folder / "words", word_opts, word_arrays)
+    word_opts, word_arrays = foreign_checkpoints.word_level(opts, WORDS)
+    small_models.write_checkpoint(folder / "words", word_opts, word_arrays)
     (folder / "words/vocabulary.txt").write_text("".join(f"{word}\n" for word in WORDS))
     yield folder / "words"
     if IS_TENSORFLOW:
-        yield foreign.write_training_checkpoint(folder / "training", opts, arrays)
-        yield foreign.write_hub_module(folder / "hub", arrays, {})
+        yield foreign_checkpoints.write_training_checkpoint(folder / "training", opts, arrays)
+        yield foreign_checkpoints.write_hub_module(folder / "hub", arrays, {})
     if importlib.util.find_spec("torch"):
-        config = foreign.manylangs_config(word_dim=0)
-        arrays = foreign.manylangs_arrays(config, len(foreign.MARKS), 0)
-        yield foreign.write_manylangs(folder / "many", config, arrays, foreign.MARKS, None)
+        config = foreign_checkpoints.manylangs_config(word_dim=0)
+        arrays = foreign_checkpoints.manylangs_arrays(config, len(foreign_checkpoints.MARKS), 0)
+        yield foreign_checkpoints.write_manylangs(
+            folder / "many", config, arrays, foreign_checkpoints.MARKS, None
+        )
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +169,7 @@ def test_a_mistake_of_the_user_is_told_as_such(models, monkeypatch, options, mes
     def refuse(*arguments):
         raise AssertionError("a weight was read")
 
-    monkeypatch.setattr(checkpoints.hdf5.loader, "read", refuse)
+    monkeypatch.setattr(loader.StrictLoader, "weight", refuse)
     for source in models:
         with pytest.raises(ValueError, match=message) as caught:
             elmo_keras.ElmoLayer.from_preset(source, **options)
@@ -175,7 +178,7 @@ def test_a_mistake_of_the_user_is_told_as_such(models, monkeypatch, options, mes
     own = options.keys() - {"poolin", "dropuot", "vocabluary", "bilstm"}
     if own:
         with pytest.raises(ValueError) as of_class:
-            elmo_keras.ElmoLayer(toys.char_cnn(), toys.bilstm(), **options)
+            elmo_keras.ElmoLayer(small_models.char_cnn(), small_models.bilstm(), **options)
         assert str(caught.value) == str(of_class.value)
 
 
@@ -194,7 +197,7 @@ def test_a_config_that_is_damaged(tmp_path):
 
 
 def broken(kind, place=3):
-    elmo = toys.elmo()
+    elmo = small_models.elmo()
     elmo.build((None, None, 50))
     weight = elmo.bilstm.forward_layers[0].cell.recurrent_gates.kernel
     array = to_numpy(weight).copy()
@@ -223,7 +226,7 @@ def test_they_are_not_saved(tmp_path, kind):
 
 
 def toys_built():
-    elmo = toys.elmo()
+    elmo = small_models.elmo()
     elmo.build((None, None, 50))
     return elmo
 
@@ -231,7 +234,7 @@ def toys_built():
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("where", ["mix", "state", "softmax", "encoder"])
 def test_they_are_not_saved_wherever_they_are(tmp_path, where, dtype):
-    elmo = toys.elmo(state="warm")
+    elmo = small_models.elmo(state="warm")
     model = BidirectionalLanguageModel(elmo, WORDS)
     elmo.build((None, None, 50))
     weight, name = {
@@ -258,7 +261,7 @@ def test_they_are_not_the_fault_of_a_config(tmp_path):
 
 
 def test_a_softmax_without_numbers_is_not_loaded(tmp_path):
-    elmo = toys.elmo()
+    elmo = small_models.elmo()
     BidirectionalLanguageModel(elmo, WORDS).save_to_preset(tmp_path)
     with h5py.File(tmp_path / "softmax_weights.hdf5", "a") as file:
         file["softmax/W"][1, 1] = np.inf

@@ -8,7 +8,7 @@ import pytest
 
 import elmo_keras
 from elmo_keras.text.containers import is_missing, refuse_table, to_batch
-from elmo_keras.text.strings import is_text, string_tensor
+from elmo_keras.text.conversion import is_text, string_tensor
 
 tf = pytest.importorskip("tensorflow", reason="strings need TensorFlow")
 

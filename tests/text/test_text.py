@@ -6,7 +6,7 @@ import pytest
 
 import elmo_keras
 from elmo_keras.text import CharacterIds, CodePointIds, Tokenizer, WordIds, pad
-from elmo_keras.text.strings import clean, is_text, string_tensor
+from elmo_keras.text.conversion import clean, is_text, string_tensor
 
 tf = pytest.importorskip("tensorflow", reason="strings need TensorFlow")
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from elmo_keras import BidirectionalLanguageModel, ElmoLayer, training
 from elmo_keras.training.command import make_strategy
-from tests import toys
+from tests import small_models
 
 BATCH_SIZE, WINDOW = 4, 5
 
@@ -38,8 +38,8 @@ def write_corpus(folder, sentences=120, words=40, seed=0):
 def make_elmo(units=16, **options):
     """One layer of LSTMs and one of filters: quickly traced."""
     return ElmoLayer(
-        toys.char_cnn(filters=[(2, 4)], num_highways=0, **options),
-        toys.bilstm(num_layers=1, units=units, **options),
+        small_models.char_cnn(filters=[(2, 4)], num_highways=0, **options),
+        small_models.bilstm(num_layers=1, units=units, **options),
         tokenizer="whitespace",
         **options,
     )

@@ -8,10 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 import elmo_keras
-from elmo_keras import BidirectionalLanguageModel, cli, training
+from elmo_keras import BidirectionalLanguageModel, training
 from elmo_keras.training import command
-from elmo_keras.training.sizes import SIZES, elmo_of_size, parameters_of, training_memory
-from tests import toys
+from elmo_keras.training.model_sizes import SIZES, elmo_of_size, parameters_of, training_memory
+from elmo_keras_cli.app import app
+from tests import small_models
 from tests.training import small_run
 
 # `make test-pretraining` runs them.
@@ -24,7 +25,7 @@ SMALL += ["--window", "5", "--log-every", "10"]
 def call(*arguments, code=0):
     """The output of a command, in one line. It leaves TensorFlow's threads to the other tests."""
     environment = {"TF_NUM_INTRAOP_THREADS": "0"}
-    result = CliRunner().invoke(cli.app, list(map(str, arguments)), env=environment)
+    result = CliRunner().invoke(app, list(map(str, arguments)), env=environment)
     output = " ".join((result.output + (result.stderr or "")).split())
     assert result.exit_code == code, output
     return output
@@ -110,7 +111,9 @@ def test_adapting_keeps_the_softmax_it_finds(text, pretrained, tmp_path):
     np.testing.assert_allclose(after.score(sentences), before.score(sentences), rtol=1e-4)
 
     # HDF5 has no softmax: a new one is made for the words that are named.
-    toys.write_checkpoint(tmp_path / "hdf5", toys.options(), toys.datasets(toys.options()))
+    small_models.write_checkpoint(
+        tmp_path / "hdf5", small_models.options(), small_models.datasets(small_models.options())
+    )
     given = ["--from", tmp_path / "hdf5", "--vocabulary", run / "vocabulary.txt"]
     call("pretrain", *common, *given, "--output", tmp_path / "fresh")
     fresh = BidirectionalLanguageModel.from_preset(tmp_path / "fresh/preset")

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from elmo_keras import training
-from elmo_keras.training import checkpoint as checkpoints
-from elmo_keras.training.replicas import Replicas
+from elmo_keras.training import run_checkpoint as checkpoints
+from elmo_keras.training.distribution import Replicas
 from tests.fresh_process import ROOT, run
 from tests.training import small_run
 from tests.training.test_pretraining import kill_after, log_of

@@ -7,10 +7,10 @@ import pytest
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel, layers, training
 from elmo_keras.training import command
-from elmo_keras.training.objective import window_loss, zero_states
-from elmo_keras.training.sizes import SIZES
+from elmo_keras.training.model_sizes import SIZES
+from elmo_keras.training.window_loss import window_loss, zero_states
 from elmo_keras.training.windows import Windows
-from tests import toys
+from tests import small_models
 from tests.training import small_run
 from tests.training.test_pretraining import equal, log_of, weights_of
 
@@ -38,7 +38,7 @@ def make(request):
     def make(corpus):
         keras.utils.set_random_seed(1)
         elmo = elmo_keras.ElmoLayer(
-            FRONT_ENDS[request.param](), toys.bilstm(num_layers=1), tokenizer="whitespace"
+            FRONT_ENDS[request.param](), small_models.bilstm(num_layers=1), tokenizer="whitespace"
         )
         words, _ = training.build_vocabulary(corpus)
         return BidirectionalLanguageModel(elmo, words.tokens)
@@ -105,5 +105,5 @@ def test_taking_on_a_model_of_elmo_for_many_langs(shared, tmp_path, name):
     given = elmo_keras.ElmoLayer.from_preset(source, output="top")
     tuned = elmo_keras.ElmoLayer.from_preset(tmp_path / "run/preset", output="top")
     ids = given.token_encoder.numpy_ids(["w1", "a", "我"])[None]
-    change = np.abs(toys.to_numpy(tuned(ids)) - toys.to_numpy(given(ids))).max()
+    change = np.abs(small_models.to_numpy(tuned(ids)) - small_models.to_numpy(given(ids))).max()
     assert 0 < change < 1e-2  # the model that was given, two small steps later

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import elmo_keras
-from elmo_keras import kernels, training
+from elmo_keras import backend, training
 from elmo_keras.text import byte_alphabet
-from elmo_keras.training import checkpoint as checkpoints
 from elmo_keras.training import pretraining
-from elmo_keras.training.objective import window_loss, zero_states
+from elmo_keras.training import run_checkpoint as checkpoints
+from elmo_keras.training.window_loss import window_loss, zero_states
 from elmo_keras.training.windows import Windows
 from tests.fresh_process import ROOT
 from tests.training import small_run
@@ -274,8 +274,8 @@ def test_a_step_of_every_precision(tmp_path):
     for dtype in ("mixed_bfloat16", *doubles):
         model = elmo_keras.BidirectionalLanguageModel(
             elmo_keras.ElmoLayer(
-                small_run.toys.char_cnn(dtype=dtype),
-                small_run.toys.bilstm(dtype=dtype),
+                small_run.small_models.char_cnn(dtype=dtype),
+                small_run.small_models.bilstm(dtype=dtype),
                 dtype=dtype,
             ),
             training.build_vocabulary(corpus)[0].tokens,
@@ -283,7 +283,7 @@ def test_a_step_of_every_precision(tmp_path):
         encoder = model.elmo.token_encoder
         windows = Windows(corpus, model.words, encoder, rows=2, steps=3, keep_shape=(2, 6))
         optimizer = small_run.make_options(1).make_optimizer()
-        step = kernels.training_step(
+        step = backend.training_step(
             window_loss(model, 2, 0.1), model.trainable_weights, optimizer, 10.0
         )
         sums, norm, states = step(next(windows), zero_states(model, 2))

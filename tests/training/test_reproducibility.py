@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import elmo_keras
-from elmo_keras import BidirectionalLanguageModel, kernels, training
-from elmo_keras.training import checkpoint as checkpoints
+from elmo_keras import BidirectionalLanguageModel, backend, training
 from elmo_keras.training import command
-from elmo_keras.training.sizes import SIZES
-from tests import toys
+from elmo_keras.training import run_checkpoint as checkpoints
+from elmo_keras.training.model_sizes import SIZES
+from tests import small_models
 from tests.fresh_process import ROOT
 from tests.training import small_run
 from tests.training.test_pretraining import equal, kill_after, log_of, weights_of
@@ -42,8 +42,10 @@ def test_initial_weights_follow_the_seed(monkeypatch, tmp_path):
 
 
 def test_a_new_softmax_follows_the_seed(monkeypatch, tmp_path):
-    options = toys.options()
-    source = toys.write_checkpoint(tmp_path / "source", options, toys.datasets(options))
+    options = small_models.options()
+    source = small_models.write_checkpoint(
+        tmp_path / "source", options, small_models.datasets(options)
+    )
     (tmp_path / "words").write_text("<S>\n</S>\n<UNK>\nw1\nw2\n")
     given = {"source": source, "vocabulary": tmp_path / "words"}
     first = initial_weights(monkeypatch, tmp_path / "a", 0, **given)
@@ -65,7 +67,7 @@ def pretrain_in_python(folder, seed):
 
 def dying_after(number):
     """`kernels.training_step` whose step fails when it has been taken so often."""
-    usual = kernels.training_step
+    usual = backend.training_step
 
     def training_step(*arguments):
         step, taken = usual(*arguments), []
@@ -86,7 +88,7 @@ def test_a_run_that_is_killed_before_its_first_checkpoint(tmp_path, monkeypatch,
     """Its model's weights were random; it is resumed with those all the same."""
     whole = pretrain_in_python(tmp_path / "whole", seed=1)
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
-        patch.setattr(kernels, "training_step", dying_after(steps))
+        patch.setattr(backend, "training_step", dying_after(steps))
         pretrain_in_python(tmp_path / "parts", seed=1)
     assert checkpoints.load(tmp_path / "parts/run").state["step"] == 0
     resumed = pretrain_in_python(tmp_path / "parts", seed=2)
@@ -100,7 +102,9 @@ def test_an_option_that_no_shape_shows(tmp_path):
     words, _ = training.build_vocabulary(corpus)
 
     def pretrain(**options):
-        elmo = elmo_keras.ElmoLayer(toys.char_cnn(), toys.bilstm(num_layers=1, **options))
+        elmo = elmo_keras.ElmoLayer(
+            small_models.char_cnn(), small_models.bilstm(num_layers=1, **options)
+        )
         model = BidirectionalLanguageModel(elmo, words.tokens)
         training.pretrain(model, corpus, tmp_path / "run", small_run.make_options(2))
 

@@ -11,7 +11,7 @@ import pytest
 
 from elmo_keras import layers
 from elmo_keras.text import byte_alphabet
-from elmo_keras.text.lengths import bucket
+from elmo_keras.text.bucketing import bucket
 from elmo_keras.text.word_vocabulary import WordVocabulary
 from elmo_keras.training import Corpus, corpus
 from elmo_keras.training.windows import Windows

@@ -1,0 +1,603 @@
+import os
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+from keras import ops
+
+from elmo_keras import backend
+from elmo_keras.encoders.embed import Embedder
+from elmo_keras.encoders.text_encoder import TextEncoder, check_bool
+from elmo_keras.layers.bilstm_stack import BiLSTMStack
+from elmo_keras.layers.cached_token_encoder import CachedTokenEncoder
+from elmo_keras.layers.char_cnn import CharCNN
+from elmo_keras.layers.composite import serialize_part
+from elmo_keras.layers.finite import check_finite, check_weights
+from elmo_keras.layers.lstm_states import STATES, LSTMStates
+from elmo_keras.layers.masking import FillPadding
+from elmo_keras.layers.scalar_mix import ScalarMix
+from elmo_keras.layers.sentence_boundaries import add_boundaries, token_mask
+from elmo_keras.layers.token_encoder import TokenEncoder
+from elmo_keras.layers.weight_loading import weights_by_path
+from elmo_keras.presets import loading, native_format
+from elmo_keras.text.containers import to_batch
+from elmo_keras.text.conversion import check_rows
+from elmo_keras.text.tokenizer import Tokenizer
+
+OUTPUTS = ("mix", "all", "average", "top")
+# The arguments that decide which weights a layer has of its own, and the paths of these.
+_DECIDE_OWN_WEIGHTS = {"output", "num_representations", "state", "max_rows"}
+_OWN_WEIGHTS = ("scalar_mix_", "lstm_states/")
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class ElmoLayer(TextEncoder):
+    """ELMo: one contextual vector for each token, from text, tokens or ids.
+
+    It replaces the `Embedding` of a Keras model. It has three parts, each with its own `trainable`:
+    a token encoder (`.token_encoder`), a forward and a backward stack of LSTMs (`.bilstm`), and a
+    learned weighted sum of all layers (`.scalar_mixes`).
+
+    ```
+    layer_0 = [tokens; tokens]                 tokens = token_encoder(ids)
+    layer_j = [forward_j; backward_j]          forward, backward = bilstm(tokens)
+    y = gamma * sum_j softmax(scalars)_j * layer_j
+    ```
+
+    Note on masking: every output has a Keras mask, and padded positions are exactly 0. Padding
+    stands on the right: empty tokens, or rows of zero ids.
+
+    Note on processes: TensorFlow hangs in a forked child process whose parent has run a model.
+    Start workers with `multiprocessing.get_context("spawn")`, or load the model in each of them.
+
+    Note on determinism: the vectors of a sentence depend on that sentence alone, not on the batch,
+    the padding or earlier calls. `state="carry"` and a `layer_norm` named after a program are the
+    exceptions.
+
+    Args:
+        token_encoder: a `TokenEncoder`, such as a `CharCNN`, or `None`, the default, for
+            `CharCNN()`: the published "small" sizes.
+        bilstm: a `BiLSTMStack`, or `None`, the default, for one of the published "small" sizes.
+            Its output must have the size of the token encoder's.
+        output: str or int. Defaults to `"mix"`.
+            - `"mix"`: the learned weighted sum of all layers.
+            - `"all"`: all layers, on an axis behind time; 0 are the tokens without context.
+            - `"average"`: their mean.
+            - `"top"`: the last layer, or a layer's number.
+        num_representations: int. Mixes to learn, each with its own weights; more than one needs
+            `output="mix"` and gives a list. Defaults to `1`.
+        dropout: float. Rate, in training, on each output. Defaults to `0.0`.
+        mix_regularizer: Keras regularizer of the mixes' scalars, not of gamma. Defaults to `None`.
+        layer_norm: `False`, `True`, `"bilm-tf"` or `"allennlp"`, see `ScalarMix`; `"allennlp"`
+            counts the sentence boundaries in, as that program does. Defaults to `False`.
+        keep_boundaries: bool. Whether outputs keep the steps of the begin and the end of the
+            sentence; time and mask are then 2 longer. Defaults to `False`.
+        state: `"zeros"`, `"warm"` or `"carry"`: what the LSTMs start from. Defaults to `"zeros"`.
+            - `"warm"`: one saved state for all sentences, set by `warm_up(sentences)`.
+            - `"carry"`: the states of the call before, for the first `max_rows` rows of a batch,
+              as the published programs have it; `reset_states()` sets them to zero. Saved in
+              `.keras`, refused under tf.distribute and by `export`.
+        max_rows: int. Largest batch of `state="carry"`. Defaults to `128`.
+        tokenizer: `elmo_keras.text.Tokenizer`, or the name of a method of it, for raw sentences.
+            Defaults to `"words"`.
+        allow_spaces: bool. Whether tokens may hold white space. Defaults to `False`: such a token
+            is an error, because it is most often a sentence that was not split.
+        **kwargs: Layer keyword arguments, like `trainable`, `name` and `dtype`.
+
+    Input shape:
+        One of three forms; outside of TensorFlow graphs the last one.
+        - sentences: `(batch,)` string, split by the tokenizer; or a Python list of str
+        - tokens: `(batch, time)` string, `""` as padding; or a list of lists of str
+        - ids: `(batch, time, max_characters)` int, zeros as padding; for other token encoders
+          `(batch, time, *token_encoder.ids_shape)`
+
+    Output shape:
+        `(batch, time, dim)` float, for `"all"` `(batch, time, layers, dim)`; `dim` is twice the
+        size of a projection. For several representations a list.
+
+    Raises:
+        ValueError: for text that is no batch, ids of a wrong shape or out of range, padding that is
+            not on the right. In a TensorFlow graph and in a SavedModel the same sentence comes as
+            an InvalidArgumentError; XLA and JAX's jit cannot look at values.
+
+    Example:
+
+    >>> import elmo_keras
+    >>> elmo = elmo_keras.ElmoLayer(
+    ...     elmo_keras.layers.CharCNN(filters=[(1, 4), (2, 8)], projection_dim=6),
+    ...     elmo_keras.layers.BiLSTMStack(units=16, projection_dim=6),
+    ... )
+    >>> elmo(["The cat sat.", "Yes!"]).shape
+    TensorShape([2, 4, 12])
+
+    References:
+        - [Peters et al., 2018](https://arxiv.org/abs/1802.05365)
+        - bilm-tf, `bilm/model.py` and `bilm/elmo.py`; AllenNLP, `modules/elmo.py`
+    """
+
+    config_parts = ("token_encoder", "bilstm")
+
+    def __init__(
+        self,
+        token_encoder=None,
+        bilstm=None,
+        output="mix",
+        num_representations=1,
+        dropout=0.0,
+        mix_regularizer=None,
+        layer_norm=False,
+        keep_boundaries=False,
+        state="zeros",
+        max_rows=128,
+        tokenizer="words",
+        allow_spaces=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        _check_parts(token_encoder, bilstm)
+        if state not in STATES:
+            raise ValueError(f"`state` must be one of {STATES}. Received: state={state!r}")
+        check_bool("keep_boundaries", keep_boundaries)
+        check_bool("allow_spaces", allow_spaces)
+        if not isinstance(max_rows, int) or isinstance(max_rows, bool) or max_rows < 1:
+            raise ValueError(f"`max_rows` must be a positive int. Received: max_rows={max_rows!r}")
+        if token_encoder is None:
+            token_encoder = CharCNN(dtype=self.dtype_policy, name="token_encoder")
+        if bilstm is None:
+            bilstm = BiLSTMStack(
+                projection_dim=token_encoder.output_dim, dtype=self.dtype_policy, name="bilstm"
+            )
+        if bilstm.output_dim != token_encoder.output_dim:
+            raise ValueError(
+                "`token_encoder` and `bilstm` must have the same output size, because their "
+                f"outputs are mixed. Received: token_encoder with {token_encoder.output_dim}, bilstm with "
+                f"{bilstm.output_dim}. Set their `projection_dim` to the same number."
+            )
+        _check_output(output, num_representations, bilstm.num_layers)
+        self.token_encoder = token_encoder
+        self.bilstm = bilstm
+        self.output_choice = output
+        self.num_representations = num_representations
+        self.dropout = dropout
+        self.mix_regularizer = keras.regularizers.get(mix_regularizer)
+        self.layer_norm = layer_norm
+        self.keep_boundaries = keep_boundaries
+        self.state = state
+        self.max_rows = max_rows
+        self.allow_spaces = allow_spaces
+        self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
+        self.text_layer = token_encoder.text_layer()
+        self.cached_encoder = None
+        self._embedder = None
+        self.supports_masking = True
+
+        dtype = self.dtype_policy
+        self.scalar_mixes = []
+        if output == "mix":
+            self.scalar_mixes = [
+                ScalarMix(layer_norm, self.mix_regularizer, dtype=dtype, name=f"scalar_mix_{i}")
+                for i in range(num_representations)
+            ]
+        self.dropouts = [
+            keras.layers.Dropout(dropout, dtype=dtype, name=f"dropout_{i}")
+            for i in range(num_representations)
+        ]
+        self.fill_padding = FillPadding(dtype=dtype, name="fill_padding")
+        self.lstm_states = LSTMStates(
+            state, bilstm.num_layers, bilstm.output_dim, bilstm.units, max_rows, name="lstm_states"
+        )
+
+    @property
+    def ids_shape(self):
+        return self.token_encoder.ids_shape
+
+    @property
+    def ids_limit(self):
+        return self.token_encoder.ids_limit
+
+    def numpy_ids(self, words):
+        return self.token_encoder.numpy_ids(words)
+
+    @property
+    def output_dim(self):
+        """Size of a token's vector."""
+        return 2 * self.bilstm.output_dim
+
+    def check_single_output(self):
+        if self.num_representations > 1 or self.output_choice == "all" or self.keep_boundaries:
+            raise ValueError(
+                "The ElmoLayer of a task model must give one vector for each token. Received: one "
+                f"with output={self.output_choice!r}, "
+                f"num_representations={self.num_representations}, "
+                f"keep_boundaries={self.keep_boundaries}. Use output='mix', 'average', 'top' or a "
+                "layer number, or build a Keras model around it."
+            )
+
+    @property
+    def num_layers(self):
+        """Number of layers that are mixed: the tokens and the LSTMs."""
+        return 1 + self.bilstm.num_layers
+
+    @property
+    def layer_weights(self):
+        """The normalised weights of the mix and gamma; a list of pairs for several mixes."""
+        weights = [mix.layer_weights for mix in self.scalar_mixes]
+        return weights[0] if len(weights) == 1 else weights
+
+    @classmethod
+    def from_preset(cls, source, **options):
+        """Loads a pretrained model of any format.
+
+        `source` is one of these:
+
+        - a directory. Its files show the format: a preset of this package; `options.json` and HDF5
+          weights of bilm-tf or AllenNLP; a bilm-tf training checkpoint; ELMoForManyLangs; a TF-Hub
+          module
+        - a zip or tar archive of such a directory
+        - a file of HDF5 weights with its options in the same directory, or a pair `(options,
+          weights)`
+        - an http(s) address of an archive or of HDF5 weights, or a pair of addresses. Files are
+          downloaded once.
+        - the name of a bundled model: `"elmo_mini_en"`, `"elmo_mini_zh"`
+        - the name of a model that AllenNLP published: `"small"`, `"medium"`, `"original"`,
+          `"original_5.5b"`, `"portuguese"`, `"pubmed"`. It is downloaded once.
+
+        ELMoForManyLangs checkpoints need torch; TensorFlow 1 and TF-Hub checkpoints need
+        TensorFlow. `elmo-keras convert` turns them into presets, which need neither.
+
+        Defaults: `dtype` is the global dtype policy, not the one of the saved layer. `name` is the
+        name that the user gave to the saved layer, or else a new one.
+
+        Args:
+            source: str, path or pair, as above.
+            **options: arguments of `ElmoLayer`: `output`, `dropout`, `state`, `trainable`, `dtype`
+                and so on; and options of the source:
+                - `sha256`: expected checksum of a download, or a pair of them.
+                - `vocabulary`: path of a file of words, one a line, for a model that reads words.
+                  Defaults to the one in the directory of the weights.
+                - `token_embeddings`: path of an HDF5 file of the words' vectors (bilm-tf's
+                  `dump_token_embeddings`), which replace the character CNN.
+
+        Returns:
+            An ElmoLayer, built.
+
+        Raises:
+            ValueError: if files are missing, damaged or unsafe, or do not belong together; if an
+                option is unknown, or has a wrong value.
+            ImportError: if the format needs a package that is not installed.
+            OSError: if an address cannot be reached.
+
+        Example:
+
+        ```python
+        elmo = elmo_keras.ElmoLayer.from_preset("elmo_original/", trainable=False)
+        ```
+        """
+        return loading.load(source, cls, **options).layer
+
+    def save_to_preset(self, directory, dtype="float32"):
+        """Writes the layer into a directory that `from_preset` reads on every backend.
+
+        The preset holds the layer's config and all its weights, mixes and a warm state included.
+
+        A preset in the directory is replaced as a whole: if the program is killed, `from_preset`
+        finds the old preset or the new one. `config.json` is absent for a moment while files are
+        replaced; after a kill in that moment, the hidden folder `.config.json.new` holds the new
+        files, and `from_preset` reads them there. Other processes that save to the same directory
+        wait.
+
+        Args:
+            directory: path of the directory; created if it does not exist. `config.json`,
+                `model.weights.h5` and `metadata.json` are written there.
+            dtype: str. `"float32"`, the default, or `"float16"`, half the size, rounded.
+
+        Raises:
+            ValueError: if the layer is not built or is quantized; if a weight is NaN, infinite, or
+                too large for float16.
+            OSError: if a file cannot be written. A preset in the directory is then unchanged.
+
+        Example:
+
+        ```python
+        elmo.save_to_preset("elmo_mine/")
+        elmo = elmo_keras.ElmoLayer.from_preset("elmo_mine/")
+        ```
+        """
+        native_format.save_preset(self, directory, dtype)
+
+    def preset_weights(self):
+        weights = weights_by_path(self.token_encoder, "token_encoder")
+        weights |= weights_by_path(self.bilstm, "bilstm")
+        for part in (*self.scalar_mixes, self.lstm_states):
+            weights |= {f"{part.name}/{weight.name}": weight for weight in part.weights}
+        return weights
+
+    def zero_weight_shapes(self):
+        shapes = self.lstm_states.shapes
+        return {f"{self.lstm_states.name}/{name}": shape for name, shape in shapes.items()}
+
+    @classmethod
+    def replaced_weights(cls, options):
+        return _OWN_WEIGHTS if _DECIDE_OWN_WEIGHTS & options.keys() else ()
+
+    def build(self, input_shape):
+        if not self.token_encoder.built:
+            ids_shape = (None, None, *self.token_encoder.ids_shape)
+            self.build_part(self.token_encoder, ids_shape, name="token_encoder")
+        if not self.bilstm.built:
+            shape = (None, None, self.token_encoder.output_dim)
+            self.build_part(self.bilstm, shape, name="bilstm")
+        for mix in self.scalar_mixes:
+            mix.build([(None, None, self.output_dim)] * self.num_layers)
+        self.lstm_states.build()
+        self.keep_frozen()
+
+    def __call__(self, inputs, *args, **kwargs):
+        outputs = super().__call__(inputs, *args, **kwargs)
+        some = outputs if isinstance(outputs, list) else [outputs]
+        if not any((*args, kwargs.get("training"))) and backend.is_concrete(some[0]):
+            check_finite(some, self)
+        return outputs
+
+    def call(self, inputs, training=False):
+        self._check_cache(training)
+        ids = self._ids_of(inputs)
+        batch_size = ops.shape(ids)[0]
+        initial_state = self.lstm_states.initial(batch_size)
+        layers, full_mask, final_states = self.encode(ids, initial_state)
+        self.lstm_states.keep(final_states, batch_size)
+
+        mask = full_mask if self.keep_boundaries else full_mask[:, 2:]  # padding stands right
+        if not self.keep_boundaries and self.layer_norm != "allennlp":
+            layers = [layer[:, 1:-1] for layer in layers]  # (batch, time, dim)
+        outputs = self._represent(layers, full_mask if self.layer_norm == "allennlp" else mask)
+        if not self.keep_boundaries and self.layer_norm == "allennlp":
+            outputs = [output[:, 1:-1] for output in outputs]
+        outputs = [
+            self.fill_padding(dropout(output, training=training), mask=mask)
+            for dropout, output in zip(self.dropouts, outputs)
+        ]
+        return outputs if self.num_representations > 1 else outputs[0]
+
+    def encode(self, ids, initial_state=None):
+        """All layers of the biLM, sentence boundaries among the steps.
+
+        Args:
+            ids: `(batch, time, *token_encoder.ids_shape)` int, padding on the right.
+            initial_state: `(hidden, cell)` of the LSTMs, see `BiLSTMStack`, or `None` for zeros.
+
+        Returns:
+            The list of layers, tokens first, each `(batch, time + 2, dim)`; their mask
+            `(batch, time + 2)`; and the final states `(hidden, cell)`.
+        """
+        if "int" not in str(getattr(ids, "dtype", None)):
+            raise ValueError(
+                f"`encode` needs ids. Received: {type(ids).__name__}. For the vectors of sentences "
+                "call the layer or `embed(sentences)`; make ids with `to_ids(sentences)`."
+            )
+        mask = token_mask(ids)
+        backend.require(
+            ops.all(ops.logical_or(mask[:, :-1], ops.logical_not(mask[:, 1:]))),
+            "Padding must stand at the right end of every sentence. Received a batch with padding "
+            "(an empty token, or a row of zero ids) in front of a token: move it to the right.",
+        )
+        ids, mask = add_boundaries(ids, mask, *self.token_encoder.boundary_ids())
+        tokens = (self.cached_encoder or self.token_encoder)(ids)  # (batch, time + 2, dim / 2)
+        layers, final_states = self.bilstm(tokens, mask=mask, initial_state=initial_state)
+        layers = [ops.concatenate([tokens, tokens], axis=-1), *layers]
+        return layers, mask, final_states
+
+    def _represent(self, layers, mask):
+        if self.output_choice == "mix":
+            return [mix(layers, mask=mask) for mix in self.scalar_mixes]
+        if self.output_choice == "all":
+            return [ops.stack(layers, axis=2)]  # (batch, time, layers, dim)
+        if self.output_choice == "average":
+            return [sum(layers) / len(layers)]
+        return [layers[-1 if self.output_choice == "top" else self.output_choice]]
+
+    def warm_up(self, sentences):
+        """Computes the state that every sentence starts from with `state="warm"`.
+
+        The layer reads the sentences one after the other and carries the state along. The final
+        state is saved as a weight.
+
+        Args:
+            sentences: a batch in any form of input, of text similar to the later text.
+
+        Raises:
+            ValueError: if the layer has another `state`, or if there is no sentence.
+        """
+        if self.state != "warm":
+            raise ValueError(
+                f"`warm_up` needs a layer with state='warm'. Received: state={self.state!r}. Build "
+                "the layer with state='warm'."
+            )
+        inputs = self._to_tensor(sentences)
+        if not self.built:
+            self.build(tuple(inputs.shape))
+        ids = ops.convert_to_numpy(self.to_ids(inputs))
+        if not len(ids):
+            raise ValueError("`warm_up` needs at least one sentence. Received: none.")
+        state = None
+        for row in ids:
+            length = int(np.any(row != 0, axis=tuple(range(1, row.ndim))).sum())
+            _, _, state = self.encode(ops.convert_to_tensor(row[None, :length]), state)
+        self.lstm_states.set_row(state)
+
+    def reset_states(self):
+        """Sets the states that `state="carry"` holds to zeros; nothing for the other states."""
+        self.lstm_states.reset()
+
+    def embed(self, sentences, max_tokens=4096, progress=False):
+        """The vectors of any number of sentences, one array a sentence, in their order.
+
+        Sentences are read when they are needed and batched by length, so memory does not grow
+        with their number. All cores are used. Start workers of `multiprocessing` with "spawn":
+        TensorFlow hangs in a forked child.
+
+        Args:
+            sentences: iterable of str, of lists of str (tokens), or of int arrays `(time,
+                *ids_shape)`; of one kind.
+            max_tokens: int. Tokens of a batch, sentence boundaries among them; bounds time and
+                memory. A longer sentence is a batch of its own. Defaults to `4096`.
+            progress: bool. Whether to show a progress bar. Defaults to `False`.
+
+        Yields:
+            float numpy arrays `(tokens, dim)`, for `output="all"` `(tokens, layers, dim)`; of
+            several representations a list. An empty sentence has no row.
+
+        Raises:
+            ValueError: for a bare str, sentences of several kinds, and with `state="carry"`: what
+                it carries follows the order of the batches.
+
+        Example:
+
+        >>> import elmo_keras
+        >>> elmo = elmo_keras.ElmoLayer(
+        ...     elmo_keras.layers.CharCNN(filters=[(1, 4), (2, 8)], projection_dim=6),
+        ...     elmo_keras.layers.BiLSTMStack(units=16, projection_dim=6),
+        ... )
+        >>> [vectors.shape for vectors in elmo.embed(["The cat sat.", "", "Yes!"])]
+        [(4, 12), (0, 12), (2, 12)]
+        """
+        if self._embedder is None:
+            self._embedder = Embedder(self)
+        return self._embedder.embed(sentences, max_tokens, progress)
+
+    def cache_vocabulary(self, words):
+        """Computes the token vectors of some words once, and keeps them.
+
+        The layer's outputs do not change. The cache is not saved. Call this method again after
+        other weights have been loaded; training the token encoder with a cache is an error. On JAX
+        and under XLA the cache has no effect, because it would save nothing.
+
+        Args:
+            words: iterable of str, or ids `(words, *ids_shape)`. `None` drops the cache.
+
+        Example:
+
+        ```python
+        elmo.token_encoder.trainable = False
+        elmo.cache_vocabulary(["the", "of", "and"])
+        ```
+        """
+        if not isinstance(words, Mapping):  # of a Counter, say, the keys are the words
+            words = to_batch(words, "`words`")
+        is_iterable = words is None or hasattr(words, "__iter__")
+        if isinstance(words, (str, bytes)) or not is_iterable:
+            raise ValueError(
+                "`words` must be an iterable of words, or None to drop the cache. "
+                f"Received: {words!r}."
+            )
+        self.cached_encoder = None
+        if words is None:
+            return
+        if not self.built:
+            self.build((None, None, *self.ids_shape))
+        if not isinstance(words, np.ndarray) or words.dtype.kind not in "iu":
+            words = check_rows(list(dict.fromkeys(words)), allow_spaces=self.allow_spaces)
+            words = [[word for word in words if word]]
+            words = ops.convert_to_numpy(self.to_ids(self._to_tensor(words)))[0]
+        boundaries = np.stack(self.token_encoder.boundary_ids())
+        padding = np.zeros_like(boundaries[:1])
+        ids = np.concatenate([padding, boundaries, words])
+        self.cached_encoder = CachedTokenEncoder(self.token_encoder, ids)
+
+    def _check_cache(self, training):
+        if training and self.cached_encoder and self.token_encoder.trainable_weights:
+            raise ValueError(
+                "The token encoder of a layer with a cached vocabulary must be frozen. Received: "
+                "training=True with a trainable token encoder. Set `elmo.token_encoder.trainable = "
+                "False`, or drop the cache with `elmo.cache_vocabulary(None)`."
+            )
+
+    def compute_output_spec(self, inputs, training=False):
+        shapes = self.compute_output_shape(inputs.shape)
+        if self.num_representations > 1:
+            return [keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes]
+        return keras.KerasTensor(shapes, dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        time = input_shape[1] if len(input_shape) > 1 else None
+        if time is not None and len(input_shape) == 2:
+            time = max(time, 1)  # The text layers see to at least one step.
+        if time is not None and self.keep_boundaries:
+            time += 2
+        layers = (self.num_layers,) if self.output_choice == "all" else ()
+        shape = (input_shape[0], time, *layers, self.output_dim)
+        return [shape] * self.num_representations if self.num_representations > 1 else shape
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None  # `fill_padding` has put the mask on the outputs.
+
+    def save_own_variables(self, store):
+        # Every way to a `.keras` or weights file comes by here, that of a user's own model too.
+        check_weights({weight.path: weight for weight in self.weights}, "layer")
+        super().save_own_variables(store)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "token_encoder": serialize_part(self.token_encoder),
+                "bilstm": serialize_part(self.bilstm),
+                "output": self.output_choice,
+                "num_representations": self.num_representations,
+                "dropout": self.dropout,
+                "mix_regularizer": keras.regularizers.serialize(self.mix_regularizer),
+                "layer_norm": self.layer_norm,
+                "keep_boundaries": self.keep_boundaries,
+                "state": self.state,
+                "max_rows": self.max_rows,
+                "tokenizer": serialize_part(self.tokenizer),
+                "allow_spaces": self.allow_spaces,
+                "trainable_mixes": [mix.trainable for mix in self.scalar_mixes],
+            }
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        trainable_mixes = config.pop("trainable_mixes", [])
+        for part in ("token_encoder", "bilstm", "tokenizer"):
+            if isinstance(config.get(part), dict):
+                config[part] = keras.saving.deserialize_keras_object(config[part])
+        layer = cls(**config)
+        for mix, trainable in zip(layer.scalar_mixes, trainable_mixes):
+            mix.trainable = trainable
+        return layer
+
+
+def _check_parts(token_encoder, bilstm):
+    if isinstance(token_encoder, (str, os.PathLike)):
+        raise ValueError(
+            "`token_encoder` must be a layer, such as a CharCNN, or None. "
+            f"Received: {str(token_encoder)!r}. To load a preset or a checkpoint, write "
+            f"ElmoLayer.from_preset({str(token_encoder)!r})."
+        )
+    for name, part, cls in (
+        ("token_encoder", token_encoder, TokenEncoder),
+        ("bilstm", bilstm, BiLSTMStack),
+    ):
+        if part is not None and not isinstance(part, cls):
+            raise ValueError(
+                f"`{name}` must be a {cls.__name__}, or None for one of the published small "
+                f"sizes. Received: {name}={part!r} of type {type(part).__name__}."
+            )
+
+
+def _check_output(output, num_representations, num_lstm_layers):
+    is_layer = isinstance(output, int) and not isinstance(output, bool)
+    if output not in OUTPUTS and not (is_layer and 0 <= output <= num_lstm_layers):
+        raise ValueError(
+            f"`output` must be one of {OUTPUTS} or a layer's number from 0 to {num_lstm_layers}. "
+            f"Received: output={output!r}"
+        )
+    if num_representations < 1 or (num_representations > 1 and output != "mix"):
+        raise ValueError(
+            "`num_representations` must be at least 1, and `num_representations` > 1 requires "
+            "output='mix': other outputs have no weights, so all representations would be equal. "
+            f"Received: num_representations={num_representations}, output={output!r}"
+        )

@@ -1,0 +1,239 @@
+import keras
+from keras import ops
+
+from elmo_keras import backend
+from elmo_keras.encoders.text_encoder import TextEncoder, check_bool
+from elmo_keras.files.static_vectors import read_static_vectors
+from elmo_keras.layers.composite import serialize_part
+from elmo_keras.layers.masking import FillPadding
+from elmo_keras.layers.weight_loading import given_weights
+from elmo_keras.text.conversion import refuse_spaces
+from elmo_keras.text.lowercase import lowercase as to_lowercase
+from elmo_keras.text.lowercase import lowercase_word
+from elmo_keras.text.tokenizer import Tokenizer
+from elmo_keras.text.word_ids import WordIds
+from elmo_keras.text.word_lists import clean_words
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class StaticEmbedding(TextEncoder):
+    """One vector a word whatever stands around it: word2vec, fastText or GloVe beside ELMo.
+
+    The models of the ELMo paper read both, concatenated, and so can any Keras model: this layer
+    takes what an `ElmoLayer` takes, and splits sentences as it does. `from_file` reads the vectors.
+
+    Note on masking: a Keras mask comes with the output, and padded positions are exactly 0. A word
+    that is not in the vocabulary is 0 as well, but not masked.
+
+    Args:
+        vocabulary: list of str, or one str with a word a line: the words in the order of the
+            vectors; `""` for a vector that no word has.
+        dim: int. Size of a vector.
+        tokenizer: `elmo_keras.text.Tokenizer`, or the name of a method of it, for raw sentences.
+            Defaults to `"words"`.
+        lowercase: bool. Whether to look words up in lower case, for vectors of lowercased text. Ids
+            stay as they are. Defaults to `False`.
+        allow_spaces: bool. Whether tokens that are not in the vocabulary may hold white space.
+            Defaults to `False`: such a token is an error, because it is most often a whole
+            sentence. Some words of GloVe hold spaces; they are looked up in any case.
+        trainable: bool. Whether training changes the vectors. Defaults to `False`.
+        **kwargs: Layer keyword arguments, like `name` and `dtype`.
+
+    Input shape:
+        One of three forms; outside of TensorFlow graphs the last one.
+        - sentences: `(batch,)` string, split by the tokenizer; or a Python list of str
+        - tokens: `(batch, time)` string, `""` as padding; or a list of lists of str
+        - ids: `(batch, time)` int: a word's place in the vocabulary plus one, 0 as padding,
+          `len(vocabulary) + 1` for unknown words, as `elmo_keras.text.WordIds` makes them
+
+    Output shape:
+        `(batch, time, dim)` float.
+
+    Raises:
+        ValueError: for a vocabulary without words or with one twice, text that is no batch, ids of
+            a wrong shape or out of range. In a TensorFlow graph and in a SavedModel the sentence
+            about the range comes as an InvalidArgumentError; XLA and JAX's jit cannot look at
+            values.
+
+    Example:
+
+    >>> import elmo_keras, keras, pathlib
+    >>> size = pathlib.Path("vectors.txt").write_bytes(b"the 0.5 1\\ncat 0 -2\\n")
+    >>> static = elmo_keras.StaticEmbedding.from_file("vectors.txt")
+    >>> static([["the", "dog"], ["cat"]]).numpy().tolist()
+    [[[0.5, 1.0], [0.0, 0.0]], [[0.0, -2.0], [0.0, 0.0]]]
+
+    Beside ELMo:
+
+    >>> elmo = elmo_keras.ElmoLayer(
+    ...     elmo_keras.layers.CharCNN(filters=[(1, 4), (2, 8)], projection_dim=6),
+    ...     elmo_keras.layers.BiLSTMStack(units=16, projection_dim=6),
+    ... )
+    >>> sentences = keras.Input((), dtype="string")
+    >>> keras.layers.Concatenate()([elmo(sentences), static(sentences)]).shape
+    (None, None, 14)
+
+    References:
+        - [Mikolov et al., 2013](https://arxiv.org/abs/1310.4546)
+        - [Pennington et al., 2014](https://aclanthology.org/D14-1162/)
+        - [Bojanowski et al., 2017](https://arxiv.org/abs/1607.04606)
+        - [Peters et al., 2018](https://arxiv.org/abs/1802.05365), on both side by side
+    """
+
+    def __init__(
+        self,
+        vocabulary,
+        dim,
+        tokenizer="words",
+        lowercase=False,
+        allow_spaces=False,
+        trainable=False,
+        **kwargs,
+    ):
+        super().__init__(trainable=trainable, **kwargs)
+        check_bool("allow_spaces", allow_spaces)
+        if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
+            raise ValueError(f"`dim` must be a positive int. Received: dim={dim!r}")
+        self.text_layer = WordIds(vocabulary, name="word_ids")
+        if not any(self.vocabulary):
+            raise ValueError(
+                "`vocabulary` must hold at least one word. "
+                f"Received: {len(self.vocabulary)} entries without one."
+            )
+        self.dim = dim
+        self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
+        self.lowercase = lowercase
+        self.allow_spaces = allow_spaces
+        self.supports_masking = True
+        self.fill_padding = FillPadding(dtype=self.dtype_policy, name="fill_padding")
+
+    @property
+    def vocabulary(self):
+        """The words in the order of the vectors, list of str."""
+        return self.text_layer.vocabulary
+
+    @property
+    def ids_shape(self):
+        return ()  # one id for each token
+
+    @property
+    def ids_limit(self):
+        return len(self.vocabulary) + 2  # padding and unknown words
+
+    @property
+    def output_dim(self):
+        return self.dim
+
+    def numpy_ids(self, words):
+        words = clean_words(words)
+        if self.lowercase:
+            words = [lowercase_word(word) for word in words]
+        return self.text_layer.numpy_ids(words)
+
+    def build(self, input_shape):
+        # Zeros: the vectors are loaded. They have rows for words alone, as files have.
+        self.embedding = keras.layers.Embedding(
+            len(self.vocabulary),
+            self.dim,
+            embeddings_initializer="zeros",
+            dtype=self.dtype_policy,
+            name="embedding",
+        )
+        self.build_part(self.embedding, (None, None))
+        self.keep_frozen()
+
+    def call(self, inputs):
+        ids = self._ids_of(inputs)
+        last = len(self.vocabulary)
+        backend.require(
+            ops.all(ops.logical_and(ids >= 0, ids <= last + 1)),
+            f"Ids must be in [0, {last + 1}]: 0 is padding, {last + 1} an unknown word. Received "
+            "ids outside of it: make them with elmo_keras.text.WordIds of the same vocabulary.",
+        )
+        vectors = self.embedding(ops.clip(ids - 1, 0, last - 1))  # (batch, time, dim)
+        is_known = ops.logical_and(ids >= 1, ids <= last)
+        vectors = ops.where(is_known[..., None], vectors, ops.zeros_like(vectors))
+        return self.fill_padding(vectors, mask=ops.not_equal(ids, 0))
+
+    def _look_up(self, tokens):
+        return self.text_layer(to_lowercase(tokens) if self.lowercase else tokens)
+
+    def _refuse_spaces(self, tokens):
+        return refuse_spaces(tokens, self._look_up(tokens) <= len(self.vocabulary))
+
+    def compute_output_spec(self, inputs):
+        batch, time, dim = self.compute_output_shape(inputs.shape)
+        if time is not None and keras.backend.standardize_dtype(inputs.dtype) == "string":
+            time = max(time, 1)  # The text layers see to at least one step.
+        return keras.KerasTensor((batch, time, dim), dtype=self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[1] if len(input_shape) > 1 else None, self.dim)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None  # `fill_padding` has put the mask on the output.
+
+    @classmethod
+    def from_file(cls, path, words=None, max_words=None, dim=None, **options):
+        """A StaticEmbedding with the vectors of a file, see `checkpoints.read_static_vectors`.
+
+        Args:
+            path: path of a file of word2vec, fastText (`.vec`) or GloVe, also as `.gz`, `.bz2`
+                or `.zip`.
+            words: the words to keep, those of them that the file has. `None`, the default, keeps
+                all.
+            max_words: int. How many words to keep at most, from the beginning of the file. `None`,
+                the default, keeps all.
+            dim: int. Size of the vectors, to choose among the files of a zip. Defaults to `None`.
+            **options: arguments of `StaticEmbedding` that the file does not decide: `lowercase`,
+                `tokenizer`, `trainable`, `dtype` and so on.
+
+        Returns:
+            A StaticEmbedding, built.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no such file, damaged, or has none of the words.
+
+        Example:
+
+        ```python
+        glove = elmo_keras.StaticEmbedding.from_file("glove.6B.zip", dim=100)
+        ```
+        """
+        kept, vectors = read_static_vectors(path, words=words, max_words=max_words, dim=dim)
+        # No token holds a line break, and no vocabulary can: such a vector has no word.
+        kept = ["" if "\n" in word else word for word in kept]
+        if not any(kept):
+            raise ValueError(
+                f"{path} must have some of the words that are asked for. Received: `words` of "
+                "which it has none. Check their case, and that the vectors are of their language."
+            )
+        layer = cls(kept, vectors.shape[1], **options)
+
+        def find(path, shape, dtype=None):
+            return ops.cast(backend.adopt(vectors), dtype or "float32")
+
+        with given_weights(find):
+            layer.build((None, None))
+        return layer
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            {
+                "vocabulary": self.text_layer.get_config()["vocabulary"],
+                "dim": self.dim,
+                "tokenizer": serialize_part(self.tokenizer),
+                "lowercase": self.lowercase,
+                "allow_spaces": self.allow_spaces,
+            }
+        )
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        if isinstance(config.get("tokenizer"), dict):
+            config["tokenizer"] = keras.saving.deserialize_keras_object(config["tokenizer"])
+        return cls(**config)

@@ -1,0 +1,274 @@
+"""The base of the layers that give each token of a text a vector."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from elmo_keras import backend
+from elmo_keras.layers.composite import Composite
+from elmo_keras.layers.keras_internals import sub_layers
+from elmo_keras.layers.weight_loading import weights_by_path
+from elmo_keras.text.containers import to_batch
+from elmo_keras.text.conversion import is_text, refuse_spaces, string_tensor
+from elmo_keras.text.tokenizer import Tokenizer
+
+
+class TextEncoder(Composite):
+    """Base of the layers that turn text into one vector for each token.
+
+    A task model (`ElmoTextClassifier`, `ElmoTagger`) can use every layer of this class as its
+    backbone, and uses the members below alone. `ElmoLayer` and `StaticEmbedding` are such layers.
+
+    A subclass
+
+    - sets `tokenizer`, which splits sentences, and `text_layer`, a layer of `elmo_keras.text` that
+      turns tokens `(batch, time)` into ids `(batch, time, *ids_shape)`, or `None` if the layer
+      accepts ids alone;
+    - defines `ids_shape`, the shape of one token's ids; `ids_limit`, the upper bound of the ids,
+      exclusive (an int, or an int array of that shape); and `output_dim`, the size of a vector;
+    - starts its `call` with `ids = self.to_ids(inputs)`, returns `(batch, time, output_dim)` and
+      attaches a Keras mask with a `FillPadding` layer at the end;
+    - defines `numpy_ids(words)` if it can make ids without TensorFlow;
+    - is registered with Keras, and returns its arguments from `get_config`, in order to be saved.
+
+    `allow_spaces` says whether tokens may hold white space.
+
+    Example:
+
+    >>> import elmo_keras, keras
+    >>> class Counter(elmo_keras.TextEncoder):
+    ...     ids_shape, ids_limit, output_dim = (), 4, 1
+    ...
+    ...     def __init__(self, **kwargs):
+    ...         super().__init__(**kwargs)
+    ...         self.tokenizer = elmo_keras.text.Tokenizer()
+    ...         self.text_layer = elmo_keras.text.WordIds(["good", "bad"])
+    ...
+    ...     def call(self, inputs):
+    ...         return keras.ops.cast(self.to_ids(inputs), "float32")[..., None]
+    >>> Counter()(["good bad"]).numpy().tolist()
+    [[[1.0], [2.0]]]
+    """
+
+    allow_spaces = False
+    tokenizer: Tokenizer
+    text_layer: keras.layers.Layer | None = None
+    # Names of the constructor arguments that are layers, serialized in the config.
+    config_parts: tuple[str, ...] = ()
+
+    @property
+    def ids_shape(self) -> tuple[int, ...]:
+        """Shape of one token's ids."""
+        raise self._missing("ids_shape")
+
+    @property
+    def ids_limit(self) -> Any:
+        """Upper bound of the ids, exclusive: an int, or an int array of shape `ids_shape`."""
+        raise self._missing("ids_limit")
+
+    @property
+    def output_dim(self) -> int:
+        """Size of a token's vector."""
+        raise self._missing("output_dim")
+
+    @property
+    def range_rule(self) -> str:
+        """A sentence that states the range of the ids, for errors."""
+        return ids_range_rule(self.ids_limit)
+
+    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
+        """The ids of words as a numpy array, without TensorFlow.
+
+        Args:
+            words: iterable of str.
+
+        Returns:
+            `(len(words), *ids_shape)` int32, one row for each word.
+
+        Raises:
+            ValueError: if `words` is a bare str, if an item is not text, or if the layer accepts
+                ids alone.
+            TypeError: if the class does not define this method.
+        """
+        raise self._missing("numpy_ids()")
+
+    def check_single_output(self) -> None:
+        """Raises a ValueError unless the layer gives one vector for each token of the text."""
+
+    # === Presets ===
+
+    def preset_weights(self) -> dict[str, keras.Variable]:
+        """The weights of the built layer by their paths in a preset."""
+        weights = {}
+        for part in sub_layers(self, recursive=False):
+            weights |= weights_by_path(part, part.name)
+        known = {id(weight) for weight in weights.values()}
+        for weight in self.weights:
+            if id(weight) not in known:
+                weights[weight.path.removeprefix(f"{self.path}/")] = weight
+        return weights
+
+    def zero_weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes by path of weights that are built as zeros, whatever a checkpoint holds."""
+        return {}
+
+    @classmethod
+    def replaced_weights(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
+        """Beginnings of the paths of weights that need not be those of a preset.
+
+        Args:
+            options: arguments that replace the saved ones.
+        """
+        return ()
+
+    # === Inputs ===
+
+    def __call__(self, inputs, *args, **kwargs):
+        inputs = self._to_tensor(inputs)
+        if _is_string(inputs):
+            if isinstance(inputs, keras.KerasTensor):
+                self._check_model_input(inputs)
+            if keras.backend.backend() == "tensorflow":
+                # Strings cannot be compiled; one such layer un-jits the model around it.
+                self.supports_jit = False
+            else:
+                inputs = self._ids_of_text(inputs).numpy()
+        return super().__call__(inputs, *args, **kwargs)
+
+    def _to_tensor(self, inputs):
+        """Text or ids in any container as a tensor or array of one of the three forms."""
+        inputs = to_batch(inputs)
+        if is_text(inputs):
+            inputs = string_tensor(inputs)
+        elif isinstance(inputs, (list, tuple)):
+            inputs = np.asarray(inputs)
+        if not hasattr(inputs, "dtype") or not hasattr(inputs, "shape"):
+            raise self._form_error(type(inputs).__name__)
+        if hasattr(inputs, "ragged_rank") and not isinstance(inputs, keras.KerasTensor):
+            inputs = inputs.to_tensor()  # `""` or 0 as padding
+        self._check_form(inputs)
+        return inputs
+
+    def _check_model_input(self, inputs):
+        """Raises a ValueError for a symbolic string input that no model can be trained on."""
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                "Strings in a model need the TensorFlow backend. Received: a string input with "
+                f"the {keras.backend.backend()} backend. Start the model at ids."
+            )
+        if tuple(inputs.shape[1:]) == (1,) and not self.allow_spaces:
+            raise ValueError(
+                "A model's input must be sentences, keras.Input((), dtype='string'), or tokens, "
+                "keras.Input((None,), dtype='string'). Received: an input of shape (None, 1), "
+                "sentences of a single token. Use shape () for sentences, and pass a flat list of "
+                "them, `elmo_keras.text.to_tensor(sentences)`."
+            )
+        if backend.number_of_replicas() > 1:
+            ids = ", ".join(["None", *map(str, self.ids_shape)])
+            raise ValueError(
+                "A Keras model under a tf.distribute strategy cannot start at strings: `fit` "
+                "cannot add up strings over replicas. Received: a string input in the scope of a "
+                f"strategy. Start the model at ids, keras.Input(({ids}), dtype='int32'), and make "
+                "them in tf.data: `dataset.map(lambda x, y: (layer.to_ids(x), y))`. The task "
+                "models of elmo_keras do so themselves."
+            )
+
+    def to_ids(self, inputs):
+        """Makes the ids of sentences or tokens, for models and datasets that start at ids.
+
+        Works on any backend where TensorFlow is installed, eagerly and inside of `tf.data`.
+
+        Args:
+            inputs: string tensor, `(batch,)` sentences or `(batch, time)` tokens with `""` as
+                padding; a list of str or of lists of str; or ids, which pass as they are.
+
+        Returns:
+            `(batch, time, *ids_shape)` int32, zeros as padding; of text, a TensorFlow tensor.
+
+        Raises:
+            ValueError: if a token holds white space and the layer does not allow it, or if the
+                layer has no vocabulary to make ids from.
+
+        Example:
+
+        >>> import elmo_keras
+        >>> elmo = elmo_keras.ElmoLayer.from_preset("elmo_mini_en")
+        >>> elmo.to_ids(["The cat sat.", "Yes!"]).shape
+        TensorShape([2, 4, 50])
+        """
+        return self._ids_of(self._to_tensor(inputs))
+
+    def _ids_of(self, inputs):
+        """The ids of a tensor whose form `__call__` has checked."""
+        return self._ids_of_text(inputs) if _is_string(inputs) else ops.cast(inputs, "int32")
+
+    def _ids_of_text(self, text):
+        """The ids of a string tensor of sentences or tokens."""
+        if len(text.shape) == 1:
+            tokens = self.tokenizer(text)
+        else:
+            tokens = text if self.allow_spaces else self._refuse_spaces(text)
+        return self._look_up(tokens)
+
+    def _refuse_spaces(self, tokens):
+        return refuse_spaces(tokens)
+
+    def _look_up(self, tokens):
+        if self.text_layer is None:
+            raise ValueError(
+                f"This {type(self).__name__} takes ids alone: its front end knows no way to make "
+                "them of text. Received: strings. Pass ids, or load a model that reads words with "
+                "its `vocabulary`."
+            )
+        return self.text_layer(tokens)
+
+    def _check_form(self, inputs):
+        """Raises a ValueError unless a tensor is sentences, tokens or ids."""
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        shape = tuple(inputs.shape)
+        if dtype == "string":
+            is_known = len(shape) in (1, 2)
+        else:
+            is_known = (
+                dtype.startswith(("int", "uint"))
+                and len(shape) == 2 + len(self.ids_shape)
+                and all(size in (None, own) for size, own in zip(shape[2:], self.ids_shape))
+            )
+        if not is_known:
+            raise self._form_error(f"dtype={dtype}, shape={shape}")
+
+    def _missing(self, member):
+        return TypeError(f"A TextEncoder must define `{member}`; {type(self).__name__} does not.")
+
+    def _form_error(self, received):
+        """The ValueError that names the forms of input."""
+        ids = ", ".join(["batch", "time", *map(str, self.ids_shape)])
+        return ValueError(
+            f"{type(self).__name__} needs sentences of shape (batch,) or tokens of shape (batch, "
+            f"time), dtype string, or ids of shape ({ids}), dtype int32. Received: {received}. "
+            "Write a model's input as keras.Input((), dtype='string'), for example."
+        )
+
+
+def ids_range_rule(ids_limit: Any) -> str:
+    """A sentence that states the range of ids, for errors.
+
+    Args:
+        ids_limit: upper bound of the ids, exclusive; an int, or an array of the bounds of the ids
+            of one token.
+    """
+    limits = dict.fromkeys(np.ravel(ids_limit).tolist())
+    return f"Ids must be in {' and '.join(f'[0, {limit})' for limit in limits)}."
+
+
+def check_bool(name, value):
+    """Raises a ValueError unless the argument of that name is a bool."""
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}` must be a bool. Received: {name}={value!r}")
+
+
+def _is_string(inputs):
+    return keras.backend.standardize_dtype(inputs.dtype) == "string"

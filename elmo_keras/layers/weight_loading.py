@@ -1,0 +1,94 @@
+"""Weights with given values instead of random ones.
+
+A checkpoint replaces every random weight of a new layer at once. Random values of a large model
+cost seconds and twice the memory, so layers are built with the checkpoint's values from the start:
+
+    with given_weights(find):
+        layer.build(input_shape)
+
+Keras creates a weight by calling an initializer, `initializer(shape, dtype)`. While
+`given_weights` is active, `build_part` replaces the initializers of each Keras layer that it
+builds (`kernel_initializer` of a Dense, for example) by a function that asks `find` for the value,
+and puts the own initializers back afterwards. `find` receives the path of the weight: the names of
+the parts from the outermost composite to the Keras layer, and the name of the weight. Composites
+build their parts with `build_part`, so the path grows by one name for each level. The stack of
+names is kept in a context variable; threads do not see each other's.
+
+`weights_by_path` lists the weights of a built layer under the same paths, for saving.
+"""
+
+import contextlib
+import contextvars
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from elmo_keras.layers.keras_internals import sub_layers
+
+# Names of the weights of the Keras layers that composites are made of.
+_WEIGHTS = ("embeddings", "kernel", "bias")
+_active: contextvars.ContextVar[Any] = contextvars.ContextVar("given_weights", default=None)
+
+
+@contextlib.contextmanager
+def given_weights(find: Callable[..., Any]) -> Iterator[None]:
+    """Inside, composites build their weights with given values.
+
+    Args:
+        find: function of a weight's path, shape and dtype that returns its value. The path joins
+            the names of the parts: `"token_encoder/highway_0/gate/kernel"`.
+    """
+    token = _active.set((find, ()))
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def build_with_given_weights(part: keras.layers.Layer, input_shape: Any, name: str) -> None:
+    """Builds a part of a composite; inside `given_weights` its weights have given values.
+
+    Args:
+        part: the layer to build.
+        input_shape: argument of its `build`.
+        name: its name in the paths.
+    """
+    if _active.get() is None:
+        part.build(input_shape)
+        return
+    find, parents = _active.get()
+    path = (*parents, name)
+    own = {}
+    for weight in _WEIGHTS:
+        initializer = f"{weight}_initializer"
+        if hasattr(part, initializer):
+            own[initializer] = getattr(part, initializer)
+            setattr(part, initializer, functools.partial(find, "/".join((*path, weight))))
+    token = _active.set((find, path))
+    try:
+        part.build(input_shape)
+    finally:
+        _active.reset(token)
+        for initializer, value in own.items():
+            setattr(part, initializer, value)
+
+
+def weights_by_path(layer: keras.layers.Layer, path: str) -> dict[str, keras.Variable]:
+    """The weights of a built layer by the paths that `given_weights` uses.
+
+    Args:
+        layer: a composite, or a Keras layer that a composite is made of.
+        path: path of the layer itself.
+    """
+    if isinstance(layer, keras.layers.RNN):
+        return weights_by_path(layer.cell, path)
+    parts = sub_layers(layer, recursive=False)
+    if parts:
+        weights = {}
+        for part in parts:
+            weights |= weights_by_path(part, f"{path}/{part.name}")
+        return weights
+    names = (name for name in _WEIGHTS if getattr(layer, name, None) is not None)
+    return {f"{path}/{name}": getattr(layer, name) for name in names}

@@ -1,0 +1,185 @@
+"""Heads of task models: from vectors to answers."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from elmo_keras.layers.masking import FillPadding
+
+
+class Head:
+    """The end of a task model: its layers, loss, probabilities and answers.
+
+    Subclasses define `scores`, `loss` and, unless scores are probabilities, `probabilities`. They
+    are registered with Keras and return their arguments from `get_config`, in order to be saved.
+
+    A head is built for one model: `build(labels, per_token)` is called before the other methods.
+    Shapes below have a `time` axis in models with one label for each token.
+    """
+
+    labels: list[str]
+    per_token: bool
+
+    def build(self, labels: list[str], per_token: bool) -> None:
+        """Creates the layers.
+
+        Args:
+            labels: the label names.
+            per_token: whether each token has a label, and not each sentence.
+        """
+        self.labels = labels
+        self.per_token = per_token
+
+    def scores(self, vectors: Any) -> Any:
+        """Applies the layers to a Keras tensor.
+
+        Args:
+            vectors: `(batch, [time,] dim)`. Vectors of tokens have a Keras mask.
+
+        Returns:
+            Keras tensor `(batch, [time,] labels)`, the output of the model.
+        """
+        raise NotImplementedError
+
+    def probabilities(self, scores: Any) -> Any:
+        """Applies the layers from scores to probabilities to a Keras tensor.
+
+        Args:
+            scores: `(batch, [time,] labels)`.
+
+        Returns:
+            Keras tensor of the same shape, zeros at padding. Defaults to the scores themselves.
+        """
+        return scores
+
+    def loss(self, y: Any, scores: Any, mask: Any, sample_weight: Any = None) -> Any:
+        """The loss of a batch, a scalar tensor.
+
+        Args:
+            y: `(batch, [time])` int, label numbers; any number at padding.
+            scores: `(batch, [time,] labels)`, the model's output.
+            mask: `(batch, time)` bool, `True` for tokens; `None` if sentences have labels.
+            sample_weight: `(batch, [time])` float, or `None`.
+        """
+        raise NotImplementedError
+
+    def decode(self, scores: Any, mask: Any) -> Any:
+        """The most probable labels.
+
+        Args:
+            scores: `(batch, [time,] labels)`, the model's output.
+            mask: as in `loss`.
+
+        Returns:
+            `(batch, [time])` int, label numbers; any number at padding.
+        """
+        return ops.argmax(scores, axis=-1)
+
+    def keras_loss(self) -> keras.losses.Loss | None:
+        """The Keras loss that equals `loss`, if there is one: it is named in compile configs."""
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor arguments, for Keras' serialization."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Head":
+        """A head from its constructor arguments."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class DenseHead(Head):
+    """Dense layers with a softmax; cross-entropy is the loss.
+
+    Each dense layer follows a dropout. The output layer computes in float32.
+
+    Args:
+        hidden_dim: int or `None`. Units of a ReLU layer before the output. Defaults to `None`: no
+            such layer.
+        dropout: float. Dropout rate before each dense layer. Defaults to `0.0`.
+    """
+
+    def __init__(self, hidden_dim: int | None = None, dropout: float = 0.0):
+        self.hidden_dim = hidden_dim
+        self.dropout = dropout
+
+    def build(self, labels, per_token):
+        super().build(labels, per_token)
+        layers = []
+        if self.hidden_dim:
+            layers.append(keras.layers.Dropout(self.dropout, name="hidden_dropout"))
+            layers.append(keras.layers.Dense(self.hidden_dim, activation="relu", name="hidden"))
+        layers.append(keras.layers.Dropout(self.dropout, name="output_dropout"))
+        name = "softmax" if per_token else "probabilities"
+        layers.append(
+            keras.layers.Dense(len(labels), activation="softmax", dtype="float32", name=name)
+        )
+        if per_token:
+            layers.append(FillPadding(dtype="float32", name="probabilities"))
+        self.layers = layers
+        self._fill_for_loss = FillPadding(1 / len(labels), dtype="float32", name="fill_for_loss")
+
+    def scores(self, vectors):
+        for layer in self.layers:
+            vectors = layer(vectors)
+        return vectors
+
+    def loss(self, y, scores, mask, sample_weight=None):
+        if mask is not None:
+            scores = self.fill_padding(scores, mask)
+        return self.keras_loss()(y, scores, sample_weight)
+
+    def fill_padding(self, probabilities: Any, mask: Any) -> Any:
+        """Equal probabilities at padding, and the Keras mask that leaves it out of a loss.
+
+        Keras' cross-entropy divides by the sum of the probabilities, which is 0 at padding.
+        """
+        return self._fill_for_loss(probabilities, mask=mask)
+
+    def keras_loss(self):
+        return keras.losses.SparseCategoricalCrossentropy()
+
+    def get_config(self):
+        return {"hidden_dim": self.hidden_dim, "dropout": self.dropout}
+
+
+def build_head(
+    head: Head | str, hidden_dim: int | None, dropout: float, labels: list[str], per_token: bool
+) -> Head:
+    """The head of a model, built.
+
+    Args:
+        head: `"softmax"` for a `DenseHead`, or a head.
+        hidden_dim: argument of the `DenseHead`.
+        dropout: argument of the `DenseHead`.
+        labels: the label names.
+        per_token: whether each token has a label.
+
+    Raises:
+        ValueError: if `head` is something else, or comes with arguments of a `DenseHead`.
+    """
+    if isinstance(head, str) and head == "softmax":
+        head = DenseHead(hidden_dim, dropout)
+    elif not isinstance(head, Head):
+        raise ValueError(
+            f"`head` must be 'softmax' or a Head. Received: head={head!r}. Subclass "
+            "elmo_keras.models.Head to answer in another way."
+        )
+    elif hidden_dim is not None or dropout:
+        raise ValueError(
+            "`hidden_dim` and `head_dropout` belong to head='softmax'. Received: "
+            f"hidden_dim={hidden_dim!r}, head_dropout={dropout!r} and {type(head).__name__}. Pass "
+            "them to the head itself."
+        )
+    head.build(labels, per_token)
+    return head
+
+
+def head_config(head: Head) -> dict[str, Any]:
+    """The arguments of a model that describe its head, for its config."""
+    if type(head) is DenseHead:
+        return {"hidden_dim": head.hidden_dim, "head_dropout": head.dropout}
+    return {"head": keras.saving.serialize_keras_object(head)}

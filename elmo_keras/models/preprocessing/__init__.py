@@ -1,0 +1,1 @@
+"""The way from text and labels to the batches of a model."""

@@ -1,0 +1,282 @@
+"""The way from text and labels to the inputs of a task model."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from elmo_keras.encoders.text_encoder import TextEncoder
+from elmo_keras.models.preprocessing import batches
+from elmo_keras.models.preprocessing.dataset_spec import check_elements, ids_error
+from elmo_keras.models.preprocessing.inputs import read_inputs
+from elmo_keras.models.preprocessing.labels import labels_in_graph, read_labels
+from elmo_keras.models.preprocessing.weights import class_weights, read_weights, weights_in_graph
+from elmo_keras.text.conversion import pad_checked
+from elmo_keras.utils.optional_module import tensorflow as tf
+
+
+@dataclasses.dataclass
+class Examples:
+    """Preprocessed examples.
+
+    Attributes:
+        inputs: for each input of the model one row for each example: a list of tokens, or an int
+            array `(time, ...)`.
+        y: a label number for each example, or an int array for each; or `None`.
+        weights: a float for each example, or a float array for each; or `None`.
+    """
+
+    inputs: tuple[Sequence[Any], ...]
+    y: Sequence[Any] | None = None
+    weights: Sequence[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs[0])
+
+
+@keras.saving.register_keras_serializable(package="elmo_keras")
+class Preprocessor:
+    """Turns sentences, token lists and label names into the inputs of a task model.
+
+    Every task model has one as `task.preprocessor`. Called on one batch, it works on Python data
+    and, inside `dataset.map`, on tensors. `task.preprocessor = None` switches it off: `fit`,
+    `evaluate` and `predict` then accept data in the form of the model's inputs, as every Keras
+    model does.
+
+    To change the inputs of a model, subclass it, replace `read` (Python data) and `in_graph`
+    (tensors), and assign an instance to `task.preprocessor`. A model with several inputs needs a
+    subclass whose `read` and `in_graph` return one part for each input. To save a model with such
+    a preprocessor, register the class with Keras.
+
+    Example:
+
+    >>> import elmo_keras
+    >>> elmo = elmo_keras.ElmoLayer.from_preset("elmo_mini_en")
+    >>> model = elmo_keras.ElmoTextClassifier(elmo, labels=["negative", "positive"])
+    >>> tokens, y = model.preprocessor(["Lovely.", "Not so good."], ["positive", "negative"])
+    >>> tokens.shape, y.tolist()
+    (TensorShape([2, 4]), [1, 0])
+    """
+
+    encoder: TextEncoder
+    labels: list[str]
+    per_token: bool
+    starts_at_ids: bool
+
+    def bind(
+        self, encoder: TextEncoder, labels: list[str], per_token: bool, starts_at_ids: bool
+    ) -> None:
+        """Sets the properties of the model. The model calls it.
+
+        Args:
+            encoder: the model's encoder.
+            labels: the model's label names.
+            per_token: whether each token has a label, and not each sentence.
+            starts_at_ids: whether the model's graph starts at ids and not at tokens.
+        """
+        self.encoder = encoder
+        self.labels = labels
+        self.per_token = per_token
+        self.starts_at_ids = starts_at_ids
+
+    # === Steps to replace ===
+
+    def read(self, x: Any) -> tuple[Sequence[Any], ...]:
+        """Reads Python data.
+
+        Args:
+            x: list, array or Series of sentences (str) or of token lists; or ids.
+
+        Returns:
+            For each input of the model, one row for each example: a list of tokens, or an int
+            array `(time, ...)`.
+
+        Raises:
+            ValueError: if `x` is none of these.
+        """
+        return (read_inputs(x, self.encoder),)
+
+    def in_graph(self, x: Any) -> Any:
+        """Converts one batch of tensors, in a TensorFlow graph or eagerly.
+
+        Args:
+            x: sentences `(batch,)` or tokens `(batch, time)`, string; or ids.
+
+        Returns:
+            The input of the model, or a tuple of its inputs.
+        """
+        if isinstance(x, tf.RaggedTensor):
+            x = batches.pad_ragged(x)
+        if x.dtype == tf.string and x.shape.rank == 1:
+            x = self.encoder.tokenizer(x)
+        return self.encoder.to_ids(x) if x.dtype == tf.string and self.starts_at_ids else x
+
+    # === One batch ===
+
+    def __call__(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+        """Preprocesses one batch.
+
+        Args:
+            x: list, array or Series of sentences or token lists; or tensors of them.
+            y: label names or numbers, or `None`.
+            sample_weight: one weight for each sentence, or `None`.
+
+        Returns:
+            `x`, `(x, y)` or `(x, y, sample_weight)` in the form of the model's inputs.
+        """
+        if _is_symbolic(x):
+            batch = self._batch_in_graph(None, x, y, sample_weight)
+        else:
+            examples = self.examples(x, y, sample_weight)
+            batch = self._one_batch(examples)
+        return batch[0] if len(batch) == 1 else batch
+
+    def _one_batch(self, examples):
+        data = batches.IdBatches(
+            examples.inputs, examples.y, examples.weights, max(len(examples), 1), False, self._ids
+        )
+        if self.starts_at_ids:
+            return data[0]
+        tokens = tuple(
+            pad_checked(rows) if isinstance(rows[0], list) else batches.pad_rows(rows)
+            for rows in examples.inputs
+        )
+        return (tokens if len(tokens) > 1 else tokens[0], *data.columns(data.order))
+
+    def _ids(self, rows):
+        return self.encoder.text_layer(rows).numpy()
+
+    def _batch_in_graph(self, of_class, x, y=None, weights=None):
+        x = self.in_graph(x)
+        if y is None:
+            return (x,)
+        first = x[0] if isinstance(x, tuple) else x
+        y = labels_in_graph(y, first, self.labels, self.per_token)
+        weights = weights_in_graph(weights, of_class, y, self.per_token)
+        return (x, y) if weights is None else (x, y, weights)
+
+    # === Many batches ===
+
+    def examples(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[Any, float] | None = None,
+    ) -> Examples:
+        """Reads all examples of a call of `fit`, `evaluate` or `predict`.
+
+        Args:
+            x: as in `read`.
+            y: label names or numbers, or `None`.
+            sample_weight: one weight for each sentence, or `None`.
+            class_weight: weights by label name or number, or `None`.
+
+        Raises:
+            ValueError: if the data are not sentences, labels and weights of one number.
+        """
+        inputs = self.read(x)
+        if not inputs[0] and y is not None:
+            raise ValueError("`x` must hold at least one sentence. Received: none.")
+        if inputs[0] and isinstance(inputs[0][0], np.ndarray) and not self.starts_at_ids:
+            raise ids_error()
+        if y is None:
+            return Examples(inputs)
+        tokens = inputs[0] if self.per_token else None
+        y = read_labels(y, self.labels, tokens)
+        if len(y) != len(inputs[0]):
+            raise ValueError(
+                "`y` must have one entry a sentence. "
+                f"Received: {len(inputs[0])} sentences and {len(y)} entries."
+            )
+        weights = read_weights(sample_weight, class_weight, y, self.labels, tokens)
+        return Examples(inputs, y, weights)
+
+    def batches(
+        self,
+        examples: Examples,
+        batch_size: int,
+        shuffle: bool = False,
+        plan: Any = None,
+        is_compiled: bool = False,
+    ) -> Any:
+        """Batches in the form that Keras' training loops accept.
+
+        Args:
+            examples: the examples.
+            batch_size: int.
+            shuffle: bool. Whether each epoch has another order. Defaults to `False`.
+            plan: list of lists of ints, the places of the examples of each batch, in place of
+                `batch_size` and `shuffle`. Defaults to `None`.
+            is_compiled: whether each new shape is compiled. Defaults to `False`.
+
+        Returns:
+            A tf.data.Dataset if the model starts at tokens, or at ids on TensorFlow and the data
+            are text; else a PyDataset of numpy arrays.
+        """
+        columns = examples.inputs, examples.y, examples.weights
+        is_text = not examples.inputs[0] or isinstance(examples.inputs[0][0], list)
+        if not self.starts_at_ids or (is_text and keras.backend.backend() == "tensorflow"):
+            dataset = batches.token_batches(*columns, batch_size, shuffle, plan)
+            if not self.starts_at_ids:
+                return dataset
+            return dataset.map(lambda x, *rest: (self.in_graph(x), *rest))
+        return batches.IdBatches(*columns, batch_size, shuffle, self._ids, is_compiled, plan)
+
+    def dataset(
+        self,
+        dataset: Any,
+        class_weight: Mapping[Any, float] | None = None,
+        needs_labels: bool = False,
+    ) -> Any:
+        """Preprocesses a `tf.data.Dataset` of batches.
+
+        Args:
+            dataset: of `x`, `(x, y)` or `(x, y, sample_weight)`: `x` sentences or tokens, string,
+                or ids if the model starts at them; `y` label names or numbers.
+            class_weight: weights by label name or number, or `None`.
+            needs_labels: bool. Whether elements must hold `y`. Defaults to `False`.
+
+        Raises:
+            ValueError: if the dataset's elements are no such batches. Wrong values raise an
+                InvalidArgumentError when they are read.
+        """
+        of_class = None
+        if class_weight is not None:
+            of_class = class_weights(class_weight, self.labels)
+        self.check_spec(dataset.element_spec, needs_labels)
+
+        def element(*batch):
+            return self._batch_in_graph(of_class, *batch)
+
+        return dataset.map(element).prefetch(2)
+
+    def check_spec(self, spec: Any, needs_labels: bool) -> None:
+        """Raises a ValueError unless the elements of a dataset are batches for this model.
+
+        Args:
+            spec: the `element_spec` of the dataset.
+            needs_labels: whether elements must hold `y`.
+        """
+        check_elements(
+            spec, self.encoder.ids_shape, self.per_token, self.starts_at_ids, needs_labels
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor arguments, for Keras' serialization."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Preprocessor":
+        """A preprocessor from its constructor arguments."""
+        return cls(**config)
+
+
+def _is_symbolic(x):
+    """Whether a batch is of TensorFlow's tensors, and not of Python data."""
+    first = x[0] if isinstance(x, tuple) and x else x
+    if isinstance(first, (str, bytes, list, np.ndarray)) or not hasattr(first, "dtype"):
+        return False
+    return isinstance(first, (tf.Tensor, tf.RaggedTensor))

@@ -1,0 +1,43 @@
+"""The inputs of task models."""
+
+import os
+from typing import Any
+
+import keras
+
+from elmo_keras import backend
+from elmo_keras.encoders.text_encoder import TextEncoder
+
+
+def task_inputs(encoder: Any, name: str = "") -> Any:
+    """Creates the Keras input of a task model for one text.
+
+    Args:
+        encoder: the model's `TextEncoder`.
+        name: beginning of the input's name, for a model with several texts. Defaults to `""`.
+
+    Returns:
+        Keras tensor `(batch, time)` of tokens, string; where strings cannot go into a graph, of
+        ids `(batch, time, *ids_shape)`, int32.
+
+    Raises:
+        ValueError: if the layer is not a `TextEncoder`, or if it does not give one vector for
+            each token.
+    """
+    if not isinstance(encoder, TextEncoder):
+        advice = "Subclass elmo_keras.TextEncoder to use another layer."
+        if isinstance(encoder, (str, os.PathLike)):
+            advice = "To load a preset or a checkpoint, call `from_preset(source, labels)`."
+        raise ValueError(
+            "`backbone` must be an ElmoLayer or another TextEncoder. Received: "
+            f"{encoder!r} of type {type(encoder).__name__}. {advice}"
+        )
+    encoder.check_single_output()
+    is_strings = (
+        keras.backend.backend() == "tensorflow"
+        and encoder.text_layer is not None
+        and not backend.in_distribution_strategy()
+    )
+    if is_strings:
+        return keras.Input((None,), dtype="string", name=f"{name}tokens")
+    return keras.Input((None, *encoder.ids_shape), dtype="int32", name=f"{name}ids")

@@ -1,0 +1,119 @@
+"""Task models in presets: the backbone's preset, with the head beside it."""
+
+import inspect
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from elmo_keras.checkpoints.loader import StrictLoader
+from elmo_keras.encoders.elmo_layer import ElmoLayer
+from elmo_keras.encoders.text_encoder import TextEncoder
+from elmo_keras.files.stored_array import StoredArray
+from elmo_keras.models import saving
+from elmo_keras.models.preprocessing.labels import check_labels
+from elmo_keras.presets import loading, native_format
+from elmo_keras.utils.arguments import arguments_of, check_arguments
+
+# Arguments of the model that are not options: a preset or the caller gives them.
+_GIVEN = {"self", "kwargs", "backbone", "labels", "token_encoder", "bilstm"}
+# Arguments of a model that may differ from the saved ones, because no weight depends on them.
+_REPLACEABLE = {"name", "preprocessor"}
+
+
+def load(cls: type, source: Any, labels: Any, options: Mapping[str, Any]) -> Any:
+    """See `ElmoTask.from_preset`.
+
+    Args:
+        cls: class of the model.
+        source: as in `ElmoLayer.from_preset`.
+        labels: label names for a new head, or `None` for the trained model of the source.
+        options: arguments of the model and of its backbone.
+    """
+    if labels is not None:
+        labels = check_labels(labels)
+    own = inspect.signature(cls.__init__).parameters
+    known = {*own, *arguments_of(ElmoLayer), *loading.SOURCE_OPTIONS} - _GIVEN
+    check_arguments(options, known, f"{cls.__name__}.from_preset")
+    model_options = {key: options[key] for key in options if key in own or key == "name"}
+    encoder_options = {key: options[key] for key in options if key not in model_options}
+    loaded = loading.load(
+        source, ElmoLayer, base=TextEncoder, with_task=labels is None, **encoder_options
+    )
+    if labels is not None:
+        return cls(loaded.layer, labels, **model_options)
+    _check_task(cls, loaded.task, source, model_options)
+    config = {**loaded.task.config, **model_options, "backbone": loaded.layer}
+    model = saving.from_config(cls, config)
+    _set_head_weights(model, loaded.task)
+    return model
+
+
+def _check_task(cls, task, source, options):
+    """Raises a ValueError unless a source holds a trained model of a class."""
+    name = keras.saving.get_registered_name(cls)
+    if task is None or task.registered_name != name:
+        found = "no task model" if task is None else f"a {task.registered_name.split('>')[-1]}"
+        raise ValueError(
+            f"`source` must hold a trained {cls.__name__}, or `labels` must name the labels of a "
+            f"new head. Received: {str(source)!r}, which holds {found}, and no `labels`. Pass "
+            "labels=['negative', 'positive'], for example."
+        )
+    fixed = sorted(options.keys() - _REPLACEABLE)
+    if fixed:
+        raise ValueError(
+            "Arguments of the head must be those that the model was trained with. Received: "
+            f"{', '.join(f'{key}={options[key]!r}' for key in fixed)} without `labels`. Leave "
+            "them out, or pass `labels` for a new head."
+        )
+
+
+def save(model: Any, directory: str | os.PathLike, dtype: str) -> None:
+    """See `ElmoTask.save_to_preset`.
+
+    Args:
+        model: the `ElmoTask`.
+        directory: path of the directory.
+        dtype: `"float32"` or `"float16"`.
+    """
+    if any(layer.quantization_mode for layer in model.layers):
+        raise ValueError(
+            "A preset holds floats. Received: a model with a quantized head. Save the model as "
+            ".keras, or before it is quantized."
+        )
+    config = model.get_config()
+    del config["backbone"]
+    content = {"registered_name": keras.saving.get_registered_name(type(model)), "config": config}
+    files = native_format.task_contents(content, _head_weights(model), dtype)
+    native_format.save_preset(model.backbone, directory, dtype, files)
+
+
+def _head_weights(model):
+    """The weights outside of the backbone, by place and name.
+
+    Places, because the names of layers may differ in the next process.
+    """
+    layers = [layer for layer in model.layers if layer is not model.backbone and layer.weights]
+    return {
+        f"{place}/{weight.path.removeprefix(f'{layer.path}/')}": weight
+        for place, layer in enumerate(layers)
+        for weight in layer.weights
+    }
+
+
+def _set_head_weights(model, task):
+    arrays = {
+        name: StoredArray(array.shape, array.dtype, lambda array=array: array)
+        for name, array in task.weights.items()
+    }
+    loader = StrictLoader(
+        arrays, task.source, described_by=native_format.TASK, advice=native_format.ADVICE
+    )
+    values = {
+        name: (weight, loader.weight(name, tuple(weight.shape)))
+        for name, weight in _head_weights(model).items()
+    }
+    loader.check_all_used()
+    for weight, value in values.values():
+        weight.assign(value)

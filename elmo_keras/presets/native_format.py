@@ -1,0 +1,332 @@
+"""The preset format of this package: an encoder's config, and its weights by path.
+
+| file | content |
+|---|---|
+| `config.json` | the encoder's class and config; the index of the other files |
+| `model.weights.h5` | the encoder's weights by path |
+| `metadata.json` | versions, date and number of parameters, for people |
+| `softmax_weights.hdf5`, `vocabulary.txt` | the softmax of a language model and its words |
+| `task.json`, `task.weights.h5` | class, config and head weights of a task model |
+"""
+
+import datetime
+import json
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import keras
+import numpy as np
+
+from elmo_keras import backend
+from elmo_keras.checkpoints import softmax
+from elmo_keras.checkpoints.loader import MismatchError, StrictLoader
+from elmo_keras.checkpoints.options import MAX_CHARACTERS, MAX_LAYERS
+from elmo_keras.files import safe_json
+from elmo_keras.files.atomic_write import Content, text_content
+from elmo_keras.files.file_set import FileSet
+from elmo_keras.files.safe_hdf5 import hdf5_content, open_datasets
+from elmo_keras.files.stored_array import StoredArray, UnreadableArrayError, read_finite, to_dtype
+from elmo_keras.layers.composite import Composite
+from elmo_keras.layers.finite import check_weights
+
+CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+TASK, TASK_WEIGHTS = "task.json", "task.weights.h5"
+FILES = FileSet(CONFIG, (WEIGHTS, METADATA, softmax.FILE, softmax.VOCABULARY, TASK, TASK_WEIGHTS))
+DTYPES = ("float32", "float16")
+ADVICE = "Fetch or save the preset again."
+# Upper bounds of config values that cost time or memory before a weight is read.
+_LIMITS = {
+    "num_layers": MAX_LAYERS,
+    "num_highways": MAX_LAYERS,
+    "num_representations": MAX_LAYERS,
+    "max_characters": MAX_CHARACTERS,
+}
+_MAX_LABELS = 1_000_000
+_Encoder = TypeVar("_Encoder", bound=Composite)
+
+
+class SavedTask(NamedTuple):
+    """The task model in a preset.
+
+    Attributes:
+        registered_name: Keras name of its class, such as `"elmo_keras>ElmoTagger"`.
+        config: its config, without the encoder.
+        weights: arrays of its layers outside of the encoder, by path.
+        source: path of the weights file, for errors.
+    """
+
+    registered_name: str
+    config: dict[str, Any]
+    weights: dict[str, np.ndarray]
+    source: str
+
+
+# === Saving ===
+
+
+def save_preset(
+    encoder: Composite,
+    directory: Any,
+    dtype: str = "float32",
+    more: Mapping[str, Content] | None = None,
+) -> None:
+    """Writes an encoder as a preset, see `ElmoLayer.save_to_preset`.
+
+    Args:
+        encoder: a built text encoder, registered with Keras.
+        directory: path of the directory; created if it does not exist.
+        dtype: `"float32"` or `"float16"`.
+        more: contents of further files of the preset, by name. Defaults to none.
+
+    Raises:
+        ValueError: if the encoder is not built or is quantised, or if a weight is not finite.
+        OSError: if the preset cannot be written; a previous one is then unchanged.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"`dtype` must be one of {DTYPES}. Received: dtype={dtype!r}")
+    if not encoder.built:
+        raise ValueError(
+            "The layer must have weights to be saved. Received: a layer that is not built. Call it "
+            "on a batch first."
+        )
+    if encoder.is_quantized:
+        raise ValueError(
+            "A preset holds floats. Received: quantized weights. Save the model as .keras, or the "
+            "layer before it is quantized."
+        )
+    arrays = arrays_of(encoder.preset_weights())
+    check_weights(arrays, "layer")
+    config = keras.saving.serialize_keras_object(encoder)
+    config.pop("build_config", None)
+    metadata = {
+        "keras_version": keras.__version__,
+        "parameter_count": sum(array.size for array in arrays.values()),
+        "date_saved": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    contents = {
+        WEIGHTS: hdf5_content(to_dtype(arrays, dtype)),
+        METADATA: text_content(json.dumps(metadata, indent=2) + "\n"),
+    }
+    FILES.write(pathlib.Path(directory), config, contents | dict(more or {}))
+
+
+def task_contents(
+    config: Mapping[str, Any], weights: Mapping[str, keras.Variable], dtype: str = "float32"
+) -> dict[str, Content]:
+    """The files of a preset that hold a task model, without its encoder.
+
+    Args:
+        config: `registered_name` and `config` of the model.
+        weights: weights outside of the encoder, by path.
+        dtype: `"float32"` or `"float16"`.
+
+    Raises:
+        ValueError: if a weight is not finite, or too large for float16.
+    """
+    arrays = arrays_of(weights)
+    check_weights(arrays, "model")
+    return {
+        TASK: text_content(json.dumps(config, indent=2) + "\n"),
+        TASK_WEIGHTS: hdf5_content(to_dtype(arrays, dtype)),
+    }
+
+
+def arrays_of(weights: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
+    """The values of weights as float32 arrays, by the same names."""
+    return {
+        path: keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
+        for path, weight in weights.items()
+    }
+
+
+# === Loading ===
+
+
+def load_preset(
+    directory: pathlib.Path, cls: type[_Encoder], base: type | None = None, **options: Any
+) -> _Encoder:
+    """Loads the encoder of a preset.
+
+    Args:
+        directory: of `config.json` and `model.weights.h5`.
+        cls: class of the encoder; a preset of a subclass of `base` is loaded as that subclass.
+        base: class that the encoder of the preset may have. Defaults to `cls`.
+        **options: arguments of the class that replace the saved ones.
+
+    Raises:
+        ValueError: if a file is damaged, if the files do not belong together, or if the class
+            refuses an option.
+    """
+    saved = FILES.find(directory)
+    if saved is None:
+        raise FileNotFoundError(f"{directory / CONFIG} is absent.")
+    path, config = saved.index_path, saved.content
+    cls = _encoder_class(config, cls, base or cls, path)
+    weights_path = saved.path(WEIGHTS)
+    if not weights_path.is_file():
+        raise ValueError(f"{directory} must hold a preset. Received: no {WEIGHTS} in it.")
+    saved.check(WEIGHTS)
+    _check_sizes(config, path)
+    with open_datasets(weights_path) as arrays:
+        encoder = _make(cls, config["config"], options, path)
+        try:
+            _load_weights(encoder, arrays, str(weights_path), cls.replaced_weights(options))
+        except (MismatchError, UnreadableArrayError):
+            raise
+        except Exception as error:
+            if backend.in_distribution_strategy():
+                raise  # States may be refused under the strategy: the file is not at fault.
+            # The config decides which code fails, and how.
+            raise _config_error(path, error) from error
+    return encoder
+
+
+def read_task(directory: pathlib.Path) -> SavedTask | None:
+    """The task model in a preset, without its encoder; `None` if the preset holds no task model.
+
+    Args:
+        directory: of the preset.
+
+    Raises:
+        ValueError: if a file is damaged, or if the files do not belong together.
+    """
+    saved = FILES.find(directory)
+    if saved is None or not saved.lists(TASK):
+        return None
+    saved.check(TASK, TASK_WEIGHTS)
+    path, weights = saved.path(TASK), saved.path(TASK_WEIGHTS)
+    content = safe_json.load(path, "the config of a task model")
+    _check_sizes(content, path, max_items=_MAX_LABELS)
+    if not is_config(content):
+        raise safe_json.Reader(str(path), "the task.json of a preset").error(
+            "registered_name", "the name of a task model", content
+        )
+    with open_datasets(weights) as arrays:
+        values = {name: read_finite(array, name, str(weights)) for name, array in arrays.items()}
+    return SavedTask(content["registered_name"], content["config"], values, str(weights))
+
+
+def is_config(content: Any) -> bool:
+    """Whether parsed JSON is the config of a Keras object."""
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("registered_name"), str)
+        and isinstance(content.get("config"), dict)
+    )
+
+
+def _encoder_class(config, cls, base, path):
+    """The class that a preset's encoder is loaded as."""
+    registered = None
+    if is_config(config):
+        registered = keras.saving.get_registered_object(config["registered_name"])
+    if isinstance(registered, type):
+        if issubclass(cls, registered):
+            return cls
+        if issubclass(registered, base):
+            return registered
+    raise safe_json.Reader(str(path), "the config.json of a preset").error(
+        "registered_name",
+        f"the name of a registered class of {base.__name__}s",
+        config.get("registered_name") if isinstance(config, dict) else config,
+    )
+
+
+def _make(cls, config, options, path):
+    """An encoder of a saved config and other options, not built."""
+    try:
+        return cls.from_config(_with_options(cls, config, options))
+    except Exception as error:  # The config decides which code fails, and how.
+        if options:
+            try:
+                cls.from_config(_with_options(cls, config, {}))
+            except Exception as own_error:
+                raise _config_error(path, own_error) from own_error
+            raise  # The config is right: the class refused an option.
+        raise _config_error(path, error) from error
+
+
+def _config_error(path, error):
+    return ValueError(
+        f"{path} must be the config of a text encoder. Received: {type(error).__name__}: {error}. "
+        "The file is damaged: fetch or save the preset again."
+    )
+
+
+def _load_weights(
+    encoder: Composite, arrays: Mapping[str, StoredArray], source: str, replaced: tuple[str, ...]
+) -> None:
+    """Builds an encoder with the weights of a file, all of them.
+
+    Args:
+        replaced: beginnings of the paths of weights that the caller's options replace: new values
+            are kept where the file has no weight of that shape.
+    """
+    loader = StrictLoader(arrays, source, described_by=CONFIG, advice=ADVICE)
+    if not replaced:  # Zeros are allocated for these before they are loaded.
+        for path, shape in encoder.zero_weight_shapes().items():
+            loader.check_array(path, shape)
+    with loader.building():
+        encoder.build((None, None, *encoder.ids_shape))
+    for path, weight in encoder.preset_weights().items():
+        if loader.has_loaded(path):
+            continue
+        is_new = path not in arrays or tuple(arrays[path].shape) != tuple(weight.shape)
+        if not (is_new and path.startswith(replaced)):
+            weight.assign(loader.weight(path, tuple(weight.shape)))
+    loader.check_all_used(ignored=replaced)
+
+
+def _with_options(cls, config, options):
+    """An encoder's config with other arguments.
+
+    The dtype is the one asked for, or else the global policy, as for a new layer; its parts have
+    the same. A name that Keras gave is left out, because names must differ within a model.
+    """
+    dtype = keras.dtype_policies.serialize(keras.dtype_policies.get(options.get("dtype")))
+    parts = {name: dict(config[name]["config"]) for name in cls.config_parts}
+    for name, saved in {"layer": config, **parts}.items():
+        policy = keras.dtype_policies.get(saved.get("dtype"))
+        if not isinstance(policy, keras.dtype_policies.DTypePolicy):
+            raise ValueError(f"the dtype of its {name} is not a policy: {policy!r}")
+    parts = {
+        name: {**config[name], "config": {**part, "dtype": dtype}} for name, part in parts.items()
+    }
+    config = {**config, **parts, **options, "dtype": dtype}
+    name = config.get("name")
+    if "name" not in options and isinstance(name, str) and _is_automatic(name, cls):
+        del config["name"]
+    return config
+
+
+def _is_automatic(name, cls):
+    """Whether Keras gave a layer its name: the class's name in snake case, and a number."""
+    snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+    return any(
+        re.fullmatch(rf"{re.escape(stem)}(_\d+)?", name) for stem in (snake_case, "elmo_layer")
+    )
+
+
+def _check_sizes(content, path, key="", max_items=safe_json.MAX_FILTERS):
+    """Refuses numbers in a config that would keep a machine busy before a weight is read."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            _check_sizes(value, path, f"{key}.{name}" if key else name, max_items)
+    elif isinstance(content, list):
+        if len(content) > max_items:
+            raise _too_large(path, key, max_items, f"{len(content)} of them")
+        for value in content:
+            _check_sizes(value, path, key, max_items)
+    elif isinstance(content, (int, float)):
+        limit = _LIMITS.get(key.rsplit(".", 1)[-1], safe_json.MAX_SIZE)
+        if not abs(content) <= limit:
+            raise _too_large(path, key, limit, content)
+
+
+def _too_large(path, key, limit, received):
+    return ValueError(
+        f"In {path}, {key} must be at most {limit}. Received: {str(received)[:40]}. Check that the "
+        f"file is the {path.name} of a preset."
+    )
