@@ -115,6 +115,7 @@ class ElmoLayer(TextEncoder):
         - bilm-tf, `bilm/model.py` and `bilm/elmo.py`; AllenNLP, `modules/elmo.py`
     """
 
+    has_named_parts = True
     config_parts = ("token_encoder", "bilstm")
 
     def __init__(

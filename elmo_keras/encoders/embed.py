@@ -13,7 +13,7 @@ from elmo_keras.layers.finite import check_finite
 from elmo_keras.text.bucketing import bucket, places_by_length
 from elmo_keras.text.containers import to_batch
 from elmo_keras.text.conversion import check_rows, pad_checked
-from elmo_keras.utils.progress_bar import EmbeddingBar
+from elmo_keras.utils.progress_bar import ProgressBar
 
 # Batches' worth of tokens that are read, sorted by length and answered together.
 _WINDOW = 8
@@ -88,13 +88,13 @@ class Embedder:
                 "Received: a layer with state='carry'. Build it with state='zeros' or 'warm', or "
                 "call it batch by batch."
             )
-        if progress:
-            progress = len(sentences) if hasattr(sentences, "__len__") else True
-        return self._vectors(sentences, max_tokens, progress)
+        total = len(sentences) if hasattr(sentences, "__len__") else None
+        bar = ProgressBar("Embedding", "sentences", total, enabled=bool(progress))
+        return self._vectors(sentences, max_tokens, bar)
 
-    def _vectors(self, sentences, max_tokens, progress):
+    def _vectors(self, sentences, max_tokens, bar):
         sentences = enumerate(sentences)
-        with EmbeddingBar(progress) as bar:
+        with bar:
             while window := self._read(sentences, _WINDOW * max_tokens):
                 vectors = [None] * len(window)
                 lengths = [self._padded(len(row)) + 2 for row in window]  # sentence boundaries
@@ -102,7 +102,7 @@ class Embedder:
                     outputs = self._run([window[i] for i in rows])
                     for number, row in enumerate(rows):
                         vectors[row] = self._of_sentence(outputs, number, len(window[row]))
-                    bar.advance(len(rows), sum(len(window[i]) for i in rows))
+                    bar.advance(len(rows), tokens=sum(len(window[i]) for i in rows))
                 del outputs
                 yield from vectors
 

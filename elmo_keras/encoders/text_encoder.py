@@ -9,8 +9,6 @@ from keras import ops
 
 from elmo_keras import backend
 from elmo_keras.layers.composite import Composite
-from elmo_keras.layers.keras_internals import sub_layers
-from elmo_keras.layers.weight_loading import weights_by_path
 from elmo_keras.text.containers import to_batch
 from elmo_keras.text.conversion import is_text, refuse_spaces, string_tensor
 from elmo_keras.text.tokenizer import Tokenizer
@@ -56,6 +54,8 @@ class TextEncoder(Composite):
     allow_spaces = False
     tokenizer: Tokenizer
     text_layer: keras.layers.Layer | None = None
+    # Whether all parts have names of their own: they are then built with the weights of a preset.
+    has_named_parts = False
     # Names of the constructor arguments that are layers, serialized in the config.
     config_parts: tuple[str, ...] = ()
 
@@ -101,15 +101,11 @@ class TextEncoder(Composite):
     # === Presets ===
 
     def preset_weights(self) -> dict[str, keras.Variable]:
-        """The weights of the built layer by their paths in a preset."""
-        weights = {}
-        for part in sub_layers(self, recursive=False):
-            weights |= weights_by_path(part, part.name)
-        known = {id(weight) for weight in weights.values()}
-        for weight in self.weights:
-            if id(weight) not in known:
-                weights[weight.path.removeprefix(f"{self.path}/")] = weight
-        return weights
+        """The weights of the built layer by their names in a preset.
+
+        Places are a part of the names: Keras may name the same layers otherwise in another process.
+        """
+        return {f"{place}/{weight.name}": weight for place, weight in enumerate(self.weights)}
 
     def zero_weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes by path of weights that are built as zeros, whatever a checkpoint holds."""

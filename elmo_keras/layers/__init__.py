@@ -8,6 +8,7 @@ from elmo_keras.layers.language_model_head import LanguageModelHead as LanguageM
 from elmo_keras.layers.masked_max_pooling import MaskedMaxPooling as MaskedMaxPooling
 from elmo_keras.layers.masked_mean_pooling import MaskedMeanPooling as MaskedMeanPooling
 from elmo_keras.layers.masking import FillPadding as FillPadding
+from elmo_keras.layers.masking import MaskOf as MaskOf
 from elmo_keras.layers.projected_lstm_cell import ProjectedLSTMCell as ProjectedLSTMCell
 from elmo_keras.layers.scalar_mix import ScalarMix as ScalarMix
 from elmo_keras.layers.token_encoder import TokenEncoder as TokenEncoder

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from elmo_keras.encoders.text_encoder import TextEncoder
+from elmo_keras.layers.masking import MaskOf
 from elmo_keras.metrics.token_accuracy import TokenAccuracy
 from elmo_keras.models.elmo_task import ElmoTask
 from elmo_keras.models.heads import Head, build_head, head_config
@@ -68,7 +69,8 @@ class ElmoTagger(ElmoTask):
         inputs = task_inputs(backbone)
         vectors = backbone(inputs)  # (batch, time, dim)
         scores = head.scores(vectors)  # (batch, time, labels)
-        super().__init__(inputs, scores, backbone, head, preprocessor, **kwargs)
+        mask = MaskOf(name="mask")(vectors)  # (batch, time)
+        super().__init__(inputs, scores, backbone, head, preprocessor, mask, **kwargs)
 
     def auto_metrics(self):
         return [TokenAccuracy()]

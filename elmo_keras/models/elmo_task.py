@@ -55,6 +55,8 @@ class ElmoTask(SavedModel):
         head: the head in the graph.
         preprocessor: a `Preprocessor`, `"auto"` for the default one, or `None` for data in the form
             of the model's inputs. Defaults to `"auto"`.
+        mask: Keras tensor `(batch, time)`, bool, the mask of the tokens; `None`, the default, if
+            sentences have labels.
         **kwargs: Model keyword arguments, like `name`.
     """
 
@@ -67,6 +69,7 @@ class ElmoTask(SavedModel):
         backbone: TextEncoder,
         head: Head,
         preprocessor: Preprocessor | str | None = "auto",
+        mask: Any = None,
         **kwargs: Any,
     ):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
@@ -74,7 +77,7 @@ class ElmoTask(SavedModel):
         self.head = head
         self.labels = list(head.labels)
         self.preprocessor = preprocessor
-        self._predictor = Predictor(self, head.probabilities(outputs))
+        self._predictor = Predictor(self, outputs, mask)
         self.compile()
 
     @property
@@ -338,7 +341,7 @@ class ElmoTask(SavedModel):
         mask = tf.not_equal(tokens, "")
         numbers = self.head.decode(outputs, mask if self.labels_per_token else None)
         labels = tf.gather(tf.constant(self.labels), numbers)
-        probabilities = self._predictor.probabilities_of(outputs)
+        probabilities = self._predictor.probabilities_of(outputs, mask)
         if not self.labels_per_token:
             return {"labels": labels, "probabilities": probabilities}
         labels = tf.where(mask, labels, "")

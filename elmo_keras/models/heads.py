@@ -42,14 +42,17 @@ class Head:
         """
         raise NotImplementedError
 
-    def probabilities(self, scores: Any) -> Any:
+    def probabilities(self, scores: Any, mask: Any) -> Any:
         """Applies the layers from scores to probabilities to a Keras tensor.
 
         Args:
-            scores: `(batch, [time,] labels)`.
+            scores: Keras tensor `(batch, [time,] labels)`.
+            mask: Keras tensor `(batch, time)`, bool, `True` for tokens; `None` if sentences have
+                labels.
 
         Returns:
-            Keras tensor of the same shape, zeros at padding. Defaults to the scores themselves.
+            Keras tensor of the shape of the scores, zeros at padding. Defaults to the scores
+            themselves.
         """
         return scores
 

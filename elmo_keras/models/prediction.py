@@ -23,27 +23,37 @@ class Predictor:
 
     Args:
         task: the `ElmoTask`.
-        probabilities: Keras tensor of the head's probabilities. They are the outputs of the task's
-            own graph if the head's scores are probabilities.
+        scores: Keras tensor, the outputs of its graph.
+        mask: Keras tensor `(batch, time)`, bool, the mask of the tokens, or `None`.
     """
 
-    def __init__(self, task: keras.Model, probabilities: Any):
+    def __init__(self, task: Any, scores: Any, mask: Any):
         self._task = task
-        own = task.outputs[0]
         self._answers = task
         self._from_scores = None
-        if probabilities is not own:
+        probabilities = task.head.probabilities(scores, mask)
+        if probabilities is not scores:
             self._answers = keras.Model(task.inputs, probabilities)
-            self._from_scores = keras.Model(own, probabilities)
+            inputs = [scores] if mask is None else [scores, mask]
+            self._from_scores = keras.Model(inputs, probabilities)
+            self._from_scores.supports_masking = True
 
     @property
     def is_compiled(self) -> bool:
         """Whether each new shape of a batch is compiled."""
         return bool(self._task.jit_compile) or keras.backend.backend() == "jax"
 
-    def probabilities_of(self, scores: Any) -> Any:
-        """The probabilities of a batch of scores, a tensor."""
-        return scores if self._from_scores is None else self._from_scores(scores, training=False)
+    def probabilities_of(self, scores: Any, mask: Any) -> Any:
+        """The probabilities of a batch of scores, a tensor.
+
+        Args:
+            scores: output of the task's graph.
+            mask: `(batch, time)` bool, the mask of the tokens; unused if sentences have labels.
+        """
+        if self._from_scores is None:
+            return scores
+        inputs = [scores, mask] if self._task.labels_per_token else [scores]
+        return self._from_scores(inputs, training=False)
 
     def probabilities(
         self, x: Any, batch_size: int, verbose: Any = 0, steps: Any = None, callbacks: Any = None

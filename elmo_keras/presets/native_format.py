@@ -9,6 +9,7 @@
 | `task.json`, `task.weights.h5` | class, config and head weights of a task model |
 """
 
+import contextlib
 import datetime
 import json
 import pathlib
@@ -268,7 +269,7 @@ def _load_weights(
     if not replaced:  # Zeros are allocated for these before they are loaded.
         for path, shape in encoder.zero_weight_shapes().items():
             loader.check_array(path, shape)
-    with loader.building():
+    with loader.building() if encoder.has_named_parts else contextlib.nullcontext():
         encoder.build((None, None, *encoder.ids_shape))
     for path, weight in encoder.preset_weights().items():
         if loader.has_loaded(path):
