@@ -52,8 +52,9 @@ class TextEncoder(Composite):
     """
 
     allow_spaces = False
+    # No values here: on torch, a class attribute would hide the layer of that name.
     tokenizer: Tokenizer
-    text_layer: keras.layers.Layer | None = None
+    text_layer: keras.layers.Layer | None
     # Whether all parts have names of their own: they are then built with the weights of a preset.
     has_named_parts = False
     # Names of the constructor arguments that are layers, serialized in the config.
