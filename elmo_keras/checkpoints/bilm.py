@@ -17,14 +17,17 @@ from elmo_keras.layers.char_cnn import CharCNN
 from elmo_keras.layers.token_encoder import TokenEncoder
 from elmo_keras.layers.word_embedding import WordEmbedding
 from elmo_keras.text import byte_alphabet as alphabet
-
-# The vocabulary entries that bilm-tf gives a meaning to.
-BEGIN, END, UNKNOWN = "<S>", "</S>", "<UNK>"
+from elmo_keras.text.special_tokens import (
+    BEGIN_TOKEN,
+    END_TOKEN,
+    SPECIAL_TOKENS,
+    UNKNOWN_TOKEN,
+)
 
 _CACHED = 2**20  # bytes that are still at hand when they are written a second time
 
 
-def parts(
+def build_layers(
     options: Options,
     datasets: Mapping[str, StoredArray],
     source: str,
@@ -55,7 +58,7 @@ def parts(
                 "options without 'char_cnn', a model that reads words, and weights of one that "
                 "reads characters. Check that they belong to the same model."
             )
-        num_words = len(vocabulary or [BEGIN, END, UNKNOWN])
+        num_words = len(vocabulary or SPECIAL_TOKENS)
         if "embedding" in datasets and datasets["embedding"].shape[1:] == (options.projection_dim,):
             num_words = datasets["embedding"].shape[0]
         token_encoder = _word_embedding(num_words, options.projection_dim, vocabulary, source)
@@ -94,16 +97,16 @@ def _word_embedding(num_words, dim, vocabulary, source):
             num_words,
             dim,
             vocabulary=vocabulary,
-            begin=BEGIN,
-            end=END,
-            unknown=UNKNOWN,
+            begin=BEGIN_TOKEN,
+            end=END_TOKEN,
+            unknown=UNKNOWN_TOKEN,
             name="token_encoder",
         )
     except ValueError as error:
         raise ValueError(f"The vocabulary must be that of {source}: {error}") from error
 
 
-def table(token_encoder: TokenEncoder, bilstm: BiLSTMStack) -> list[Entry]:
+def weight_table(token_encoder: TokenEncoder, bilstm: BiLSTMStack) -> list[Entry]:
     """The format's table for two layers: (their name, their shape, our paths, transform)."""
     tokens = _words if isinstance(token_encoder, WordEmbedding) else _characters
     return tokens(token_encoder) + _lstms(bilstm, token_encoder.output_dim)

@@ -97,8 +97,8 @@ class WordEmbedding(TokenEncoder):
         return self.dim
 
     def boundary_ids(self):
-        numbers = (self._vocabulary.number_of(mark) for mark in (self.begin, self.end))
-        return tuple(np.array(number + 1, dtype="int32") for number in numbers)
+        indices = (self._vocabulary.token_to_index(token) for token in (self.begin, self.end))
+        return tuple(np.array(index + 1, dtype="int32") for index in indices)
 
     def text_layer(self):
         if not self._has_vocabulary:
@@ -132,7 +132,9 @@ class WordEmbedding(TokenEncoder):
                 "a vocabulary, which takes ids alone. Load or build it with `vocabulary`, the "
                 "file of words that it was trained with."
             )
-        return self._vocabulary.ids_of(words, self._vocabulary.number_of(self.unknown) + 1)
+        return self._vocabulary.tokens_to_ids(
+            words, self._vocabulary.token_to_index(self.unknown) + 1
+        )
 
     def build(self, input_shape):
         self.embedding = keras.layers.Embedding(

@@ -20,7 +20,8 @@ from elmo_keras.models.language_model_parts import (
 from elmo_keras.models.perplexity import Perplexity
 from elmo_keras.models.saved_model import SavedModel
 from elmo_keras.text.word_ids import WordIds
-from elmo_keras.text.word_vocabulary import SPECIALS, UNKNOWN, WordVocabulary
+from elmo_keras.text.special_tokens import SPECIAL_TOKENS, UNKNOWN_TOKEN
+from elmo_keras.text.word_vocabulary import WordVocabulary
 
 DIRECTIONS = ("both", "forward", "backward")
 
@@ -69,12 +70,12 @@ class BidirectionalLanguageModel(SavedModel):
 
     def __init__(self, elmo, vocabulary, **kwargs):
         self_vocabulary = WordVocabulary(vocabulary)
-        begin, end, _ = (self_vocabulary.number_of(word) for word in SPECIALS)
+        begin, end, _ = (self_vocabulary.token_to_index(word) for word in SPECIAL_TOKENS)
         top = top_layer(elmo)
         head = LanguageModelHead(
             len(self_vocabulary), begin, end, dtype=elmo.dtype_policy, name="head"
         )
-        word_ids = WordIds(self_vocabulary.text, unknown=UNKNOWN, name="word_numbers")
+        word_ids = WordIds(self_vocabulary.text, unknown=UNKNOWN_TOKEN, name="word_numbers")
         starts_at_strings = (
             keras.backend.backend() == "tensorflow"
             and top.text_layer is not None
@@ -306,11 +307,11 @@ class BidirectionalLanguageModel(SavedModel):
             for source in sources.values()
         )
         check_finite([logits], self, "log-probabilities")
-        logits[[self.words.number_of(word) for word in SPECIALS]] = -np.inf
+        logits[[self.words.token_to_index(word) for word in SPECIAL_TOKENS]] = -np.inf
         probabilities = np.exp(logits - logits.max())
         probabilities /= probabilities.sum()
         order = np.argsort(-probabilities, kind="stable")
-        order = order[: len(order) - len(SPECIALS)][:k]
+        order = order[: len(order) - len(SPECIAL_TOKENS)][:k]
         return [(self.vocabulary[number], float(probabilities[number])) for number in order]
 
     def compile(self, *args, **kwargs):

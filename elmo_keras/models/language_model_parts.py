@@ -86,7 +86,7 @@ class Compiled:
         is_word = np.arange(longest) < np.array([[len(row)] for row in rows])
         tokens = list(itertools.chain(*rows))
         ids[is_word] = encoder.numpy_ids(tokens)
-        words[is_word] = self._model.words.numbers_of(tokens) + 1
+        words[is_word] = self._model.words.tokens_to_indices(tokens) + 1
         return [ids, words]
 
 

@@ -1,25 +1,31 @@
+"""The layer that turns tokens into the ids of their bytes."""
+
+from typing import Any
+
 import keras
 
 from elmo_keras.text import byte_alphabet as alphabet
-from elmo_keras.text.text_layer import TextLayer, at_least_one_step
+from elmo_keras.text.character_rows import tensor_rows, with_special_rows
+from elmo_keras.text.special_tokens import BEGIN_TOKEN, END_TOKEN
+from elmo_keras.text.text_layer import TokenIdsLayer
 from elmo_keras.utils.optional_module import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
-class CharacterIds(TextLayer):
-    """Tokens to the character ids that a byte-level `CharCNN` reads.
+class CharacterIds(TokenIdsLayer):
+    """Turns tokens into character ids, the input of a `CharCNN` over bytes.
 
-    A token becomes one row: begin-of-word mark, its UTF-8 bytes, end-of-word mark, filler up to
-    `max_characters`; everything shifted by one, so that padding is a row of zeros. A token of more
-    than `max_characters - 2` bytes is cut there, as in the published programs even inside a
-    multi-byte character. The tokens `<S>` and `</S>` become the rows of the sentence boundaries,
-    again as in the published programs; `Tokenizer("words")` never makes such tokens out of text.
+    A token becomes one row: the begin of the word, its UTF-8 bytes, the end of the word, and filler
+    up to `max_characters`. All ids are shifted by one, so that padding is a row of zeros. A token
+    of more than `max_characters - 2` bytes is cut there, even inside a multi-byte character, as in
+    bilm-tf and AllenNLP. The tokens `<S>` and `</S>` become the rows of the sentence boundaries, as
+    in bilm-tf and AllenNLP; `Tokenizer("words")` never creates these tokens from text.
 
     Args:
         max_characters: int, at least 3. Length of a row. Defaults to `50`, the published value.
-        boundaries: bool. Whether to put a begin-of-sentence row before and an end-of-sentence row
-            behind the tokens, as a language model's data has them. `ElmoLayer` adds its own, so
-            leave it off in front of one. Defaults to `False`.
+        boundaries: bool. Whether to add a begin-of-sentence row before and an end-of-sentence row
+            after the tokens, as a language model's data has them. `ElmoLayer` adds its own
+            boundaries, so leave this off before one. Defaults to `False`.
         **kwargs: Layer keyword arguments, like `name`.
 
     Input shape:
@@ -41,61 +47,51 @@ class CharacterIds(TextLayer):
         - [Peters et al., 2018](https://arxiv.org/abs/1802.05365)
     """
 
-    def __init__(self, max_characters=50, boundaries=False, **kwargs):
+    def __init__(self, max_characters: int = 50, boundaries: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         if not isinstance(max_characters, int) or max_characters < alphabet.MIN_CHARACTERS:
             raise ValueError(
-                f"`max_characters` must be an int of at least {alphabet.MIN_CHARACTERS} (two word "
-                f"marks and a byte). Received: max_characters={max_characters}"
+                f"`max_characters` must be an int of at least {alphabet.MIN_CHARACTERS} (the begin "
+                "and the end of a word, and a byte). Received: "
+                f"max_characters={max_characters}. Use 50, the value of the published models."
             )
         self.max_characters = max_characters
         self.boundaries = boundaries
 
-    def call(self, tokens):
-        self.check_text(tokens, rank=2, form="tokens of shape (batch, time), dtype string")
-        tokens = at_least_one_step(tokens)
+    def _token_ids(self, tokens: Any) -> Any:
         if self.boundaries:
             tokens = self._with_boundaries(tokens)
-
-        words, places = tf.unique(tf.reshape(tokens, (-1,)))
-        ids = tf.gather(self._ids(words), tf.reshape(places, tf.shape(tokens)))
+        words, indices = tf.unique(tf.reshape(tokens, (-1,)))
+        ids = tf.gather(self._word_ids(words), tf.reshape(indices, tf.shape(tokens)))
         ids.set_shape([None, None, self.max_characters])
         return ids  # (batch, time, max_characters)
 
-    def _ids(self, words):
+    def _word_ids(self, words: Any) -> Any:
         """The rows `(words, max_characters)` of `(words,)` string."""
         room = self.max_characters - 2
-        length = tf.minimum(tf.strings.length(words), room)[:, tf.newaxis]  # in bytes
+        lengths = tf.minimum(tf.strings.length(words), room)[:, tf.newaxis]  # in bytes
         characters = tf.cast(tf.io.decode_raw(words, "uint8", fixed_length=room), "int32")
-        place = tf.range(room + 1)  # (room + 1,)
-        characters = tf.pad(characters, [[0, 0], [0, 1]])  # (words, room + 1)
-        characters = tf.where(place == length, alphabet.END_WORD, characters)
-        characters = tf.where(place > length, alphabet.FILLER, characters)
-        begin_word = tf.fill(tf.shape(length), alphabet.BEGIN_WORD)
-        ids = tf.concat([begin_word, characters], axis=-1) + alphabet.SHIFT
+        begin, end, filler = alphabet.BEGIN_WORD, alphabet.END_WORD, alphabet.FILLER
+        ids = tensor_rows(characters, lengths, begin, end, filler) + alphabet.SHIFT
+        return with_special_rows(ids, words, alphabet.boundary_rows(self.max_characters))
 
-        begin, end = alphabet.boundary_ids(self.max_characters)
-        ids = tf.where(tf.equal(words, alphabet.BEGIN_TOKEN)[:, tf.newaxis], begin, ids)
-        ids = tf.where(tf.equal(words, alphabet.END_TOKEN)[:, tf.newaxis], end, ids)
-        return tf.where(tf.equal(words, "")[:, tf.newaxis], 0, ids)
-
-    def _with_boundaries(self, tokens):
-        length = tf.reduce_sum(tf.cast(tf.not_equal(tokens, ""), "int32"), axis=1, keepdims=True)
+    def _with_boundaries(self, tokens: Any) -> Any:
+        lengths = tf.reduce_sum(tf.cast(tf.not_equal(tokens, ""), "int32"), axis=1, keepdims=True)
         tokens = tf.pad(tokens, [[0, 0], [1, 1]], constant_values="")
-        place = tf.range(tf.shape(tokens)[1])
-        tokens = tf.where(place == 0, alphabet.BEGIN_TOKEN, tokens)
-        return tf.where(place == length + 1, alphabet.END_TOKEN, tokens)
+        position = tf.range(tf.shape(tokens)[1])
+        tokens = tf.where(position == 0, BEGIN_TOKEN, tokens)
+        return tf.where(position == lengths + 1, END_TOKEN, tokens)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         batch, time = input_shape
         if self.boundaries and time is not None:
             time = max(time, 1) + 2
         return (batch, time, self.max_characters)
 
-    def compute_output_spec(self, tokens):
+    def compute_output_spec(self, tokens: Any) -> Any:
         return keras.KerasTensor(self.compute_output_shape(tokens.shape), dtype="int32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update({"max_characters": self.max_characters, "boundaries": self.boundaries})
         return config

@@ -1,59 +1,73 @@
+"""The layer that turns tokens into the ids of their words and code points."""
+
 import functools
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
-from elmo_keras.text.text_layer import TextLayer, at_least_one_step
+from elmo_keras.text.character_rows import (
+    numpy_rows,
+    set_special_rows,
+    tensor_rows,
+    with_special_rows,
+)
+from elmo_keras.text.text_layer import TokenIdsLayer
 from elmo_keras.text.vocabulary import Vocabulary
 from elmo_keras.text.word_lists import clean_words
 from elmo_keras.utils.optional_module import tensorflow as tf
 
+# The special tokens of ELMoForManyLangs.
 BEGIN_SENTENCE, END_SENTENCE = "<bos>", "<eos>"
 BEGIN_WORD, END_WORD = "<bow>", "<eow>"
 UNKNOWN, FILLER = "<oov>", "<pad>"
-MARKS = (BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, UNKNOWN, FILLER)
+WORD_SPECIAL_TOKENS = (BEGIN_SENTENCE, END_SENTENCE, UNKNOWN)
+CHARACTER_SPECIAL_TOKENS = (BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, UNKNOWN, FILLER)
+# ELMoForManyLangs puts `<eow>` before each word and `<bow>` after it, in training and in use.
+_FRAME = (END_WORD, BEGIN_WORD, FILLER)
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
-class CodePointIds(TextLayer):
-    """Tokens to the ids that ELMoForManyLangs reads: of the word, and of its code points.
+class CodePointIds(TokenIdsLayer):
+    """Turns tokens into the ids that ELMoForManyLangs reads: of the word and of its code points.
 
-    A token becomes one row: its number in the dictionary of words, then word mark, the numbers of
-    its characters, word mark, filler up to `max_characters`; everything plus one, so that padding
-    is a row of zeros. A token of more than `max_characters - 2` code points is cut there, before
-    its word is looked up. Words and characters that the dictionaries lack are `<oov>`. The tokens
-    `<bos>` and `<eos>` become the boundaries of a sentence, as in the program.
+    A token becomes one row: the index of the word in the word dictionary, then `<eow>`, the indices
+    of its characters, `<bow>`, and filler up to `max_characters`. All ids are one higher than the
+    indices, so that padding is a row of zeros. A token of more than `max_characters - 2` code
+    points is cut there, before its word is looked up. Words and characters that are not in the
+    dictionaries are `<oov>`. The tokens `<bos>` and `<eos>` become the boundaries of a sentence, as
+    in ELMoForManyLangs.
 
-    The mark in front of a word is the number of `<eow>`, the one behind it that of `<bow>`: the
-    program has them the wrong way round, in training and in use, and its weights know no other.
+    `<eow>` stands before a word and `<bow>` after it, contrary to their names: ELMoForManyLangs
+    swaps them in training and in use, and its weights depend on that order.
 
     Args:
-        characters: list of str, or one str with an entry a line: the dictionary of characters in
-            the order of its numbers, `""` for a number without one; `None` for a model that reads
-            words alone. It must hold the marks `<bos>`, `<eos>`, `<bow>`, `<eow>`, `<oov>`,
+        characters: list of str, or one str with one entry per line: the character dictionary in
+            the order of its indices, `""` for an index without an entry; `None` for a model that
+            reads words alone. It must hold `<bos>`, `<eos>`, `<bow>`, `<eow>`, `<oov>` and
             `<pad>`.
-        words: the same for words, with `<bos>`, `<eos>` and `<oov>`; `None` for a model that reads
-            characters alone.
-        max_characters: int, at least 3. Ids of a token's characters. Defaults to `50`.
+        words: the word dictionary in the same form, with `<bos>`, `<eos>` and `<oov>`; `None` for a
+            model that reads characters alone.
+        max_characters: int, at least 3. Length of a token's character ids. Defaults to `50`.
         **kwargs: Layer keyword arguments, like `name`.
 
     Input shape:
         `(batch, time)` string, `""` as padding on the right. Python lists of lists of str too.
 
     Output shape:
-        `(batch, time, ids)` int32, with at least one time step; `ids` are 1 for the word, if there
-        are words, and `max_characters`, if there are characters.
+        `(batch, time, ids)` int32, with at least one time step. `ids` is the sum of 1, if there is
+        a word dictionary, and `max_characters`, if there is a character dictionary.
 
     Raises:
-        ValueError: if a dictionary lacks a mark, or holds an entry twice.
+        ValueError: if a dictionary lacks a special token, or holds an entry twice.
 
     Example:
 
     >>> import elmo_keras
-    >>> marks = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
-    >>> ids = elmo_keras.text.CodePointIds(marks + ["a", "é"], max_characters=5)([["éa", "x"]])
-    >>> ids.numpy().tolist()
+    >>> special_tokens = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+    >>> layer = elmo_keras.text.CodePointIds([*special_tokens, "a", "é"], max_characters=5)
+    >>> layer([["éa", "x"]]).numpy().tolist()
     [[[6, 8, 7, 5, 4], [6, 3, 5, 4, 4]]]
 
     References:
@@ -61,52 +75,64 @@ class CodePointIds(TextLayer):
         - [Che et al., 2018](https://aclanthology.org/K18-2005/)
     """
 
-    def __init__(self, characters=None, words=None, max_characters=50, **kwargs):
+    def __init__(
+        self,
+        characters: str | Iterable[str] | None = None,
+        words: str | Iterable[str] | None = None,
+        max_characters: int = 50,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.max_characters = max_characters
-        self._characters = _dictionary(characters, MARKS, "characters")
-        self._words = _dictionary(words, (BEGIN_SENTENCE, END_SENTENCE, UNKNOWN), "words")
+        self._characters = _dictionary(characters, CHARACTER_SPECIAL_TOKENS, "characters")
+        self._words = _dictionary(words, WORD_SPECIAL_TOKENS, "words")
         if self._characters is None and self._words is None:
             raise ValueError(
-                "There must be `characters`, `words` or both. Received: characters=None, words=None"
+                "There must be `characters`, `words` or both. Received: characters=None, "
+                "words=None. Pass the dictionaries of the model."
             )
         if not isinstance(max_characters, int) or max_characters < 3:
             raise ValueError(
-                "`max_characters` must be an int of at least 3 (two word marks and a character). "
-                f"Received: max_characters={max_characters}"
+                "`max_characters` must be an int of at least 3 (the begin and the end of a word, "
+                f"and a character). Received: max_characters={max_characters}. Use 50, the value "
+                "of the published models."
             )
-        self._character_table = self._word_table = None
+        self._character_table: Any = None
+        self._word_table: Any = None
 
     @property
-    def characters(self):
-        """The dictionary of characters, list of str, or `None`."""
+    def characters(self) -> list[str] | None:
+        """The character dictionary, list of str, or `None`."""
         return None if self._characters is None else self._characters.tokens
 
     @property
-    def words(self):
-        """The dictionary of words, list of str, or `None`."""
+    def words(self) -> list[str] | None:
+        """The word dictionary, list of str, or `None`."""
         return None if self._words is None else self._words.tokens
 
     @property
-    def ids_shape(self):
+    def ids_shape(self) -> tuple[int, ...]:
         """The shape of one token's ids."""
         size = 0 if self._words is None else 1
         return (size if self._characters is None else size + self.max_characters,)
 
-    def boundary_ids(self):
-        """The rows of ids that stand before and after every sentence."""
-        return tuple(self._boundary(mark) for mark in (BEGIN_SENTENCE, END_SENTENCE))
+    def boundary_ids(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the rows of ids that stand before and after each sentence."""
+        return self._boundary(BEGIN_SENTENCE), self._boundary(END_SENTENCE)
 
-    def _boundary(self, mark):
-        row = [] if self._words is None else [self._words.number_of(mark)]
+    def _boundary(self, token: str) -> np.ndarray:
+        row = [] if self._words is None else [self._words.token_to_index(token)]
         if self._characters is not None:
-            word = [self._characters.number_of(c) for c in (END_WORD, mark, BEGIN_WORD)]
-            filler = self._characters.number_of(FILLER)
+            before, after, filler = map(self._characters.token_to_index, _FRAME)
+            word = [before, self._characters.token_to_index(token), after]
             row += [*word, *[filler] * (self.max_characters - len(word))]
         return np.array(row, dtype="int32") + 1
 
-    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
-        """The ids of words, made in numpy; equal to those of the call.
+    def _boundary_rows(self) -> dict[str, np.ndarray]:
+        return dict(zip((BEGIN_SENTENCE, END_SENTENCE), self.boundary_ids()))
+
+    def numpy_ids(self, words: Iterable[str | bytes]) -> np.ndarray:
+        """Returns the ids of words as a numpy array, without TensorFlow; equal to the call's.
 
         Args:
             words: iterable of str (or bytes, which need not be UTF-8).
@@ -117,96 +143,79 @@ class CodePointIds(TextLayer):
         Raises:
             ValueError: if `words` is a bare str, or if one of them is not text.
         """
-        words = [
+        whole = [
             word.decode("utf-8", "replace") if isinstance(word, bytes) else word
             for word in clean_words(words)
         ]
-        cut = [word[: self.max_characters - 2] for word in words]
+        cut = [word[: self.max_characters - 2] for word in whole]
         parts = []
         if self._words is not None:
-            unknown = self._words.number_of(UNKNOWN)
-            numbers = np.array([self._words.number_of(word, unknown) for word in cut], "int32")
-            parts.append(numbers.reshape(-1, 1))
+            unknown = self._words.token_to_index(UNKNOWN)
+            indices = [self._words.token_to_index(word, unknown) for word in cut]
+            parts.append(np.array(indices, "int32").reshape(-1, 1))
         if self._characters is not None:
-            parts.append(self._numpy_numbers(cut))
+            parts.append(self._numpy_character_indices(cut, self._characters))
         ids = np.concatenate(parts, axis=1) + 1
-        marks = dict(zip((BEGIN_SENTENCE, END_SENTENCE), self.boundary_ids()))
-        for place, word in enumerate(words):
-            if word in marks:
-                ids[place] = marks[word]
-            elif not word:
-                ids[place] = 0
+        set_special_rows(ids, whole, self._boundary_rows())
         return ids
 
-    def _numpy_numbers(self, words):
-        """The numbers `(words, max_characters)` of the characters of cut words."""
-        begin, end, filler = map(self._characters.number_of, (END_WORD, BEGIN_WORD, FILLER))
+    def _numpy_character_indices(self, words: list[str], dictionary: Vocabulary) -> np.ndarray:
+        """The indices `(words, max_characters)` of the characters of cut words."""
         room = self.max_characters - 2
-        length = np.array([len(word) for word in words], "int64").reshape(-1, 1)
-        # numpy stores a str of fixed length as its code points and fills it up with zeros.
+        lengths = np.array([len(word) for word in words], "int64").reshape(-1, 1)
+        # numpy stores a str of fixed length as its code points and pads it with zeros.
         code_points = np.array(words, dtype=f"U{room}").view("uint32").reshape(-1, room)
-        table = self._code_point_numbers
-        numbers = np.full((len(words), self.max_characters), filler, dtype="int32")
-        numbers[:, 0] = begin
-        known = table[np.minimum(code_points, len(table) - 1)]
-        numbers[:, 1:-1] = np.where(np.arange(room) < length, known, filler)
-        np.put_along_axis(numbers, length + 1, end, axis=1)
-        return numbers
+        table = self._code_point_indices
+        characters = table[np.minimum(code_points, len(table) - 1)]
+        return numpy_rows(characters, lengths, *map(dictionary.token_to_index, _FRAME))
 
     @functools.cached_property
-    def _code_point_numbers(self):
-        """The number of each code point; the last entry is for all higher ones."""
-        single = [entry for entry in self._characters.tokens if len(entry) == 1]
-        table = np.full(
-            max(map(ord, single), default=0) + 2, self._characters.number_of(UNKNOWN), "int32"
-        )
+    def _code_point_indices(self) -> np.ndarray:
+        """The index of each code point; the last entry is for all higher code points."""
+        dictionary = self._characters
+        if dictionary is None:
+            return np.zeros(0, "int32")
+        single = [entry for entry in dictionary.tokens if len(entry) == 1]
+        size = max(map(ord, single), default=0) + 2
+        table = np.full(size, dictionary.token_to_index(UNKNOWN), "int32")
         for entry in single:
-            table[ord(entry)] = self._characters.number_of(entry)
+            table[ord(entry)] = dictionary.token_to_index(entry)
         return table
 
-    def call(self, tokens):
-        self.check_text(tokens, rank=2, form="tokens of shape (batch, time), dtype string")
-        tokens = at_least_one_step(tokens)
-        # Cut first, as the program does; a cut word is looked up as it is then.
+    def _token_ids(self, tokens: Any) -> Any:
+        # Cut before the word is looked up, as ELMoForManyLangs does.
         room = self.max_characters - 2
         characters = tf.strings.unicode_split(tf.reshape(tokens, [-1]), "UTF-8")[:, :room]
         parts = []
         if self._words is not None:
             words = tf.reshape(tf.strings.reduce_join(characters, axis=-1), tf.shape(tokens))
-            parts.append(self._word_numbers(words)[..., tf.newaxis])
+            parts.append(self._word_indices(words, self._words)[..., tf.newaxis])
         if self._characters is not None:
-            numbers = self._character_numbers(characters)  # (batch * time, max_characters)
-            parts.append(tf.reshape(numbers, [*tf.unstack(tf.shape(tokens)), self.max_characters]))
-        ids = tf.concat(parts, axis=-1) + 1
-        for mark, row in zip((BEGIN_SENTENCE, END_SENTENCE), self.boundary_ids()):
-            ids = tf.where(tf.equal(tokens, mark)[..., tf.newaxis], row, ids)
-        ids = tf.where(tf.equal(tokens, "")[..., tf.newaxis], 0, ids)
+            indices = self._character_indices(characters, self._characters)
+            parts.append(tf.reshape(indices, [*tf.unstack(tf.shape(tokens)), self.max_characters]))
+        ids = with_special_rows(tf.concat(parts, axis=-1) + 1, tokens, self._boundary_rows())
         ids.set_shape([None, None, *self.ids_shape])
         return ids  # (batch, time, ids)
 
-    def _word_numbers(self, words):
+    def _word_indices(self, words: Any, dictionary: Vocabulary) -> Any:
         if self._word_table is None:
-            self._word_table = self._words.table(self._words.number_of(UNKNOWN))
+            self._word_table = dictionary.table(dictionary.token_to_index(UNKNOWN))
         return self._word_table.lookup(words)
 
-    def _character_numbers(self, characters):
+    def _character_indices(self, characters: Any, dictionary: Vocabulary) -> Any:
+        """The indices `(batch * time, max_characters)` of ragged characters."""
         if self._character_table is None:
-            self._character_table = self._characters.table(self._characters.number_of(UNKNOWN))
-        begin, end, filler = map(self._characters.number_of, (END_WORD, BEGIN_WORD, FILLER))
-        length = tf.cast(characters.row_lengths(), "int32")[:, tf.newaxis]
-        numbers = self._character_table.lookup(
+            self._character_table = dictionary.table(dictionary.token_to_index(UNKNOWN))
+        lengths = tf.cast(characters.row_lengths(), "int32")[:, tf.newaxis]
+        indices = self._character_table.lookup(
             characters.to_tensor(default_value="", shape=[None, self.max_characters - 2])
         )
-        place = tf.range(self.max_characters - 1)
-        numbers = tf.pad(numbers, [[0, 0], [0, 1]])
-        numbers = tf.where(place == length, end, numbers)
-        numbers = tf.where(place > length, filler, numbers)
-        return tf.concat([tf.fill(tf.shape(length), begin), numbers], axis=-1)
+        return tensor_rows(indices, lengths, *map(dictionary.token_to_index, _FRAME))
 
-    def compute_output_spec(self, tokens):
+    def compute_output_spec(self, tokens: Any) -> Any:
         return keras.KerasTensor((*tokens.shape, *self.ids_shape), dtype="int32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {
@@ -218,14 +227,17 @@ class CodePointIds(TextLayer):
         return config
 
 
-def _dictionary(entries, marks, name):
+def _dictionary(
+    entries: str | Iterable[str] | None, special_tokens: tuple[str, ...], name: str
+) -> Vocabulary | None:
     if entries is None:
         return None
     vocabulary = Vocabulary(entries)
-    missing = [mark for mark in marks if mark not in vocabulary]
+    missing = [token for token in special_tokens if token not in vocabulary]
     if missing:
         raise ValueError(
-            f"`{name}` must hold the marks {', '.join(marks)}. Received: a dictionary without "
-            f"{', '.join(missing)}."
+            f"`{name}` must hold the special tokens {', '.join(special_tokens)}. Received: a "
+            f"dictionary without {', '.join(missing)}. Pass the dictionary that the model was "
+            "trained with."
         )
     return vocabulary

@@ -1,7 +1,11 @@
-"""Which id a token has, where ids are numbers in a list."""
+"""Vocabularies: lists of tokens, the index of each token, and its id.
+
+An index is the position of a token in the list. An id is the index plus one; the id 0 is padding.
+"""
 
 import functools
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -10,86 +14,103 @@ from elmo_keras.utils.optional_module import tensorflow as tf
 
 
 class Vocabulary:
-    """Tokens in the order of their numbers.
+    """Tokens in the order of their indices.
 
     Args:
-        tokens: list of str, or one str with a token a line, as `text` gives it. `""` stands for a
-            number that no token has.
+        tokens: list of str, or one str with one token per line, as `text` returns it. `""` marks an
+            index without a token.
 
     Raises:
-        ValueError: if a token comes twice, or holds a line break.
+        ValueError: if a token appears twice, or contains a line break.
 
     Example:
 
     >>> vocabulary = Vocabulary(["the", "", "cat"])
-    >>> len(vocabulary), vocabulary.number_of("cat"), vocabulary.text
+    >>> len(vocabulary), vocabulary.token_to_index("cat"), vocabulary.text
     (3, 2, 'the\\n\\ncat')
     """
 
-    def __init__(self, tokens):
+    def __init__(self, tokens: str | Iterable[str]):
         self.tokens = tokens.split("\n") if isinstance(tokens, str) else list(tokens)
-        for number, token in enumerate(self.tokens):
+        for index, token in enumerate(self.tokens):
             if not isinstance(token, str) or "\n" in token:
                 raise ValueError(
                     "A vocabulary must hold str without line breaks. "
-                    f"Received: {token!r} as number {number}."
+                    f"Received: {token!r} at index {index}. Remove that token."
                 )
-        if len(self._numbers) != len(self.tokens) - self.tokens.count(""):
-            twice = next(t for n, t in enumerate(self.tokens) if t and self._numbers[t] != n)
+        if len(self._indices) != len(self.tokens) - self.tokens.count(""):
+            twice = next(t for i, t in enumerate(self.tokens) if t and self._indices[t] != i)
             raise ValueError(
                 "A vocabulary must hold each token once. "
-                f"Received: {twice!r} as numbers {self.tokens.index(twice)} and "
-                f"{self._numbers[twice]}."
+                f"Received: {twice!r} at indices {self.tokens.index(twice)} and "
+                f"{self._indices[twice]}. Remove one of them."
             )
 
     @functools.cached_property
-    def _numbers(self):
-        return {token: number for number, token in enumerate(self.tokens) if token}
+    def _indices(self) -> dict[str, int]:
+        return {token: index for index, token in enumerate(self.tokens) if token}
 
     @property
-    def text(self):
-        """All of it in one str, a token a line: what a layer's config holds."""
+    def text(self) -> str:
+        """All tokens in one str, one per line: the form that a layer's config holds."""
         return "\n".join(self.tokens)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.tokens)
 
-    def __contains__(self, token):
-        return token in self._numbers
+    def __contains__(self, token: object) -> bool:
+        return token in self._indices
 
-    def number_of(self, token, default=None):
-        """The number of a token, or `default`."""
-        return self._numbers.get(token, default)
+    def token_to_index(self, token: Any, default: Any = None) -> Any:
+        """Returns the index of a token, or `default` for a token that is not in the vocabulary.
 
-    def ids_of(self, words: Iterable[str], unknown_id: int) -> np.ndarray:
-        """The ids of words, in numpy: equal to those of the layer `WordIds`.
+        Args:
+            token: str.
+            default: int or `None`. Defaults to `None`.
+        """
+        return self._indices.get(token, default)
+
+    def tokens_to_ids(self, words: Iterable[str | bytes], unknown_id: int) -> np.ndarray:
+        """Returns the ids of words, without TensorFlow; equal to those of the layer `WordIds`.
 
         Args:
             words: iterable of str (or bytes).
-            unknown_id: int. The id of the words that are not in the vocabulary.
+            unknown_id: id of the words that are not in the vocabulary.
 
         Returns:
-            `(words,)` int32: a word's number plus one; 0 for an empty word, which is padding.
+            `(words,)` int32: the index of each word plus one; 0 for an empty word, which is
+            padding.
 
         Raises:
             ValueError: if `words` is a bare str, or if one of them is not text.
+
+        Example:
+
+        >>> Vocabulary(["the", "cat"]).tokens_to_ids(["cat", "dog", ""], unknown_id=3).tolist()
+        [2, 3, 0]
         """
-        numbers, unknown = self._numbers, unknown_id - 1
-        ids = (numbers.get(word, unknown) + 1 if word else 0 for word in clean_words(words))
+        indices: dict[Any, int] = self._indices
+        unknown = unknown_id - 1
+        ids = (indices.get(word, unknown) + 1 if word else 0 for word in clean_words(words))
         return np.fromiter(ids, "int32")
 
     @functools.cached_property
-    def _keys_and_values(self):
-        numbers = self._numbers
-        return list(numbers), list(numbers.values())
+    def _keys_and_values(self) -> tuple[list[str], list[int]]:
+        return list(self._indices), list(self._indices.values())
 
-    def table(self, default):
-        """A TensorFlow lookup table, tokens to their numbers and all others to `default`.
+    def table(self, default: int) -> Any:
+        """Creates a TensorFlow lookup table from tokens to indices.
 
-        It is a resource: whoever exports a model with it must hold it as an attribute.
+        The table is a resource: a layer that is exported with it must hold it as an attribute.
+
+        Args:
+            default: value for tokens that are not in the vocabulary.
+
+        Returns:
+            A `tf.lookup.StaticHashTable`, string to int32.
         """
         keys, values = self._keys_and_values
-        # Made where it is first used, which may be inside a graph; it outlives that graph.
+        # The first use may be inside a graph; the table must outlive that graph.
         with tf.init_scope():
             return tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(

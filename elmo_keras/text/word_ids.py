@@ -1,24 +1,27 @@
+"""The layer that turns tokens into ids of whole words."""
+
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
-from elmo_keras.text.text_layer import TextLayer, at_least_one_step
+from elmo_keras.text.text_layer import TokenIdsLayer
 from elmo_keras.text.vocabulary import Vocabulary
 from elmo_keras.utils.optional_module import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
-class WordIds(TextLayer):
-    """Tokens to the ids of whole words, which a table of word vectors is read with.
+class WordIds(TokenIdsLayer):
+    """Turns tokens into ids of whole words, for a table of word vectors.
 
-    A word's id is its place in the vocabulary plus one, so that padding is 0.
+    The id of a word is its index in the vocabulary plus one; 0 is padding.
 
     Args:
-        vocabulary: list of str, or one str with a word a line: the words in the order of their
-            ids; `""` for an id that no word has.
+        vocabulary: list of str, or one str with one word per line: the words in the order of their
+            ids; `""` for an id without a word.
         unknown: str or `None`. The word of the vocabulary whose id other words get; `None`, the
-            default, gives them the id behind the last one, `len(vocabulary) + 1`.
+            default, gives them the id after the last one, `len(vocabulary) + 1`.
         **kwargs: Layer keyword arguments, like `name`.
 
     Input shape:
@@ -28,7 +31,7 @@ class WordIds(TextLayer):
         `(batch, time)` int32, with at least one time step.
 
     Raises:
-        ValueError: if a word comes twice, or `unknown` is not in the vocabulary.
+        ValueError: if a word appears twice, or `unknown` is not in the vocabulary.
 
     Example:
 
@@ -38,29 +41,29 @@ class WordIds(TextLayer):
     [[1, 3], [2, 0]]
     """
 
-    def __init__(self, vocabulary, unknown=None, **kwargs):
+    def __init__(self, vocabulary: str | Iterable[str], unknown: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self._vocabulary = Vocabulary(vocabulary)
         if unknown is not None and unknown not in self._vocabulary:
             raise ValueError(
                 "`unknown` must be a word of the vocabulary, or None. "
-                f"Received: unknown={unknown!r}"
+                f"Received: unknown={unknown!r}. Add it to the vocabulary, or pass None."
             )
         self.unknown = unknown
-        self._table = None
+        self._table: Any = None
 
     @property
-    def vocabulary(self):
+    def vocabulary(self) -> list[str]:
         """The words, list of str."""
         return self._vocabulary.tokens
 
     @property
-    def unknown_id(self):
-        """The id of a word that the vocabulary lacks."""
-        return self._vocabulary.number_of(self.unknown, len(self._vocabulary)) + 1
+    def unknown_id(self) -> int:
+        """The id of words that are not in the vocabulary."""
+        return self._vocabulary.token_to_index(self.unknown, len(self._vocabulary)) + 1
 
-    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
-        """The ids of words as a numpy array, without TensorFlow.
+    def numpy_ids(self, words: Iterable[str | bytes]) -> np.ndarray:
+        """Returns the ids of words as a numpy array, without TensorFlow.
 
         Args:
             words: iterable of str.
@@ -71,20 +74,18 @@ class WordIds(TextLayer):
         Raises:
             ValueError: if `words` is a bare str, or if one of them is not text.
         """
-        return self._vocabulary.ids_of(words, self.unknown_id)
+        return self._vocabulary.tokens_to_ids(words, self.unknown_id)
 
-    def call(self, tokens):
-        self.check_text(tokens, rank=2, form="tokens of shape (batch, time), dtype string")
-        tokens = at_least_one_step(tokens)
+    def _token_ids(self, tokens: Any) -> Any:
         if self._table is None:
             self._table = self._vocabulary.table(default=self.unknown_id - 1)
         ids = self._table.lookup(tokens) + 1
         return tf.where(tf.equal(tokens, ""), 0, ids)  # (batch, time)
 
-    def compute_output_spec(self, tokens):
+    def compute_output_spec(self, tokens: Any) -> Any:
         return keras.KerasTensor(tokens.shape, dtype="int32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update({"vocabulary": self._vocabulary.text, "unknown": self.unknown})
         return config

@@ -1,43 +1,51 @@
-"""The words that a language model predicts."""
+"""The vocabulary of a language model."""
+
+from collections.abc import Iterable
 
 import numpy as np
 
-from elmo_keras.text import byte_alphabet
+from elmo_keras.text.special_tokens import SPECIAL_TOKENS, UNKNOWN_TOKEN
 from elmo_keras.text.vocabulary import Vocabulary
-
-UNKNOWN = "<UNK>"
-SPECIALS = (byte_alphabet.BEGIN_TOKEN, byte_alphabet.END_TOKEN, UNKNOWN)
 
 
 class WordVocabulary(Vocabulary):
-    """The words of a language model's softmax, `<S>`, `</S>` and `<UNK>` among them.
+    """The words that a language model predicts, including `<S>`, `</S>` and `<UNK>`.
 
     Args:
-        words: list of str, or one str with a word a line: the words in the order of their numbers.
+        words: list of str, or one str with one word per line, in the order of their indices.
 
     Raises:
-        ValueError: if one of the three is missing, or if a word is empty or comes twice. Without
-            them bilm-tf would silently take a wrong word.
+        ValueError: if a special token is missing, or if a word is empty or appears twice. bilm-tf
+            does not check this and would use a wrong word.
 
     Example:
 
     >>> vocabulary = WordVocabulary(["<S>", "</S>", "<UNK>", "the", "cat"])
-    >>> vocabulary.numbers_of(["the", "dog"])
+    >>> vocabulary.tokens_to_indices(["the", "dog"])
     array([3, 2], dtype=int32)
     """
 
-    def __init__(self, words):
+    def __init__(self, words: str | Iterable[str]):
         super().__init__(words)
-        missing = [word for word in SPECIALS if word not in self]
+        missing = [word for word in SPECIAL_TOKENS if word not in self]
         if missing or "" in self.tokens:
             raise ValueError(
-                f"A language model's vocabulary must hold {', '.join(SPECIALS)}, and no empty "
-                f"word. Received: {len(self):,} words"
-                f"{' without ' + ', '.join(missing) if missing else ', an empty one among them'}. "
-                "Build one with `elmo-keras vocabulary`, or write the three in front."
+                f"A language model's vocabulary must hold {', '.join(SPECIAL_TOKENS)}, and no "
+                f"empty word. Received: {len(self):,} words"
+                f"{' without ' + ', '.join(missing) if missing else ', including an empty one'}. "
+                "Build one with `elmo-keras vocabulary`, or write the three special tokens on the "
+                "first three lines."
             )
-        self.unknown = self.number_of(UNKNOWN)
+        self.unknown_index: int = self.token_to_index(UNKNOWN_TOKEN)
 
-    def numbers_of(self, words):
-        """The numbers of an iterable of words, int32; of those not in here, that of `<UNK>`."""
-        return np.fromiter((self._numbers.get(word, self.unknown) for word in words), "int32")
+    def tokens_to_indices(self, words: Iterable[str]) -> np.ndarray:
+        """Returns the indices of words; the index of `<UNK>` for words that are not in here.
+
+        Args:
+            words: iterable of str.
+
+        Returns:
+            `(words,)` int32.
+        """
+        indices = (self._indices.get(word, self.unknown_index) for word in words)
+        return np.fromiter(indices, "int32")

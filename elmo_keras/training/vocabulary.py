@@ -1,36 +1,43 @@
-"""Counting the words of a corpus."""
+"""Vocabularies: counting the words of a corpus, and checking the order of a vocabulary."""
 
-import collections
 import dataclasses
 import itertools
+import os
 import warnings
+from collections import Counter
 
 import numpy as np
 
-from elmo_keras.files.atomic_write import write_words
-from elmo_keras.text.word_vocabulary import SPECIALS, WordVocabulary
+from elmo_keras.files import vocabulary_file
+from elmo_keras.text.special_tokens import SPECIAL_TOKENS
+from elmo_keras.text.word_vocabulary import WordVocabulary
 from elmo_keras.training.corpus import Corpus
+from elmo_keras.utils.progress_bar import ProgressBar
 
-# Counts are thinned out beyond this many different words: rare ones are forgotten.
+# Above this number of distinct words, the rarest half is dropped from the count.
 MAX_COUNTED = 5_000_000
-_SAMPLE = 5_000  # sentences that an order of words is judged by
+# Number of sentences that `warn_if_unsorted` reads.
+_SAMPLE = 5_000
+# Values of `max_characters` whose effect the report states.
+_MAX_CHARACTERS = (10, 25, 30, 50)
 
 
 @dataclasses.dataclass(frozen=True)
 class VocabularyReport:
-    """What a corpus holds, and how much of it a vocabulary covers.
+    """Statistics of a corpus and of the vocabulary built from it.
 
     Attributes:
-        sentences: int.
-        tokens: int.
-        distinct: int. Different words; of more than `MAX_COUNTED`, those still known at the end.
-        size: int. Words of the vocabulary, `<S>`, `</S>` and `<UNK>` among them.
-        coverage: float. Share of the tokens that the vocabulary holds; the others are `<UNK>` where
-            they are to be predicted. What is read is characters: nothing is lost there.
-        longest: int. Bytes of the longest word.
-        cut: dict of the share of tokens that `max_characters` of 10, 25, 30 and 50 cut off (a word
-            has room for two bytes less).
-        undecodable: int. Bytes that are not UTF-8.
+        sentences: int. Number of sentences.
+        tokens: int. Number of tokens.
+        distinct: int. Number of distinct words; if there are more than `MAX_COUNTED`, the number
+            of words that were still counted at the end.
+        size: int. Words of the vocabulary, `<S>`, `</S>` and `<UNK>` included.
+        coverage: float. Share of the tokens that are in the vocabulary. As targets, the others are
+            `<UNK>`; as inputs, they keep their characters.
+        longest: int. Length of the longest word in bytes.
+        cut: dict of `max_characters` (10, 25, 30 and 50) to the share of tokens longer than
+            `max_characters - 2` bytes, which are cut.
+        undecodable: int. Number of bytes that are not UTF-8.
     """
 
     sentences: int
@@ -44,97 +51,118 @@ class VocabularyReport:
 
 
 def build_vocabulary(
-    corpus: Corpus, size: int = 30_000, min_count: int = 1
+    corpus: Corpus, size: int = 30_000, min_count: int = 1, progress: bool = False
 ) -> tuple[WordVocabulary, VocabularyReport]:
-    """The most frequent words of a corpus by falling frequency, behind `<S>`, `</S>`, `<UNK>`.
+    """Builds a vocabulary of `<S>`, `</S>`, `<UNK>` and the most frequent words of a corpus.
 
-    The log-uniform sampler relies on that order. Words of one frequency stand in the order of
-    their first coming.
+    Words are sorted by falling frequency, as the log-uniform sampler requires; words of the same
+    frequency are in the order of their first occurrence.
 
     Args:
-        corpus: `Corpus`, read once.
-        size: int. Words at most, the three among them. Defaults to `30_000`.
-        min_count: int. Words that come less often are left out. Defaults to `1`.
+        corpus: `Corpus`; it is read once.
+        size: int. Maximum number of words, special tokens included. Defaults to `30_000`.
+        min_count: int. Minimum number of times a word occurs. Defaults to `1`.
+        progress: bool. Whether to show a progress bar. Defaults to `False`.
 
     Returns:
-        The vocabulary, and a report.
+        `WordVocabulary` and `VocabularyReport`.
 
     Raises:
         ValueError: if the corpus holds no token, or an argument is out of range.
+
+    Example:
+
+    ```python
+    corpus = elmo_keras.training.Corpus("wiki/*.txt", split_sentences=True)
+    vocabulary, report = elmo_keras.training.build_vocabulary(corpus, size=100_000)
+    print(f"{report.coverage:.1%} of the tokens are in the vocabulary.")
+    ```
     """
-    if size <= len(SPECIALS) or min_count < 1:
+    if size <= len(SPECIAL_TOKENS) or min_count < 1:
         raise ValueError(
-            f"`size` must be more than {len(SPECIALS)} and `min_count` at least 1. "
+            f"`size` must be more than {len(SPECIAL_TOKENS)} and `min_count` at least 1. "
             f"Received: size={size}, min_count={min_count}"
         )
-    counts, sentences, total = collections.Counter(), 0, 0
-    for tokens in corpus:
-        counts.update(tokens)
-        sentences += 1
-        total += len(tokens)
-        if len(counts) > MAX_COUNTED:
-            counts = _without_rarest(counts)
+    counts: Counter[str] = Counter()
+    sentences, total = 0, 0
+    with ProgressBar("Counting", "sentences", enabled=progress) as bar:
+        for tokens in corpus:
+            counts.update(tokens)
+            sentences += 1
+            total += len(tokens)
+            bar.advance(1, tokens=len(tokens))
+            if len(counts) > MAX_COUNTED:
+                counts = _drop_rarest_half(counts)
     if not counts:
-        raise corpus.without_tokens()
-    for word in SPECIALS:
+        raise corpus.empty_error()
+    for word in SPECIAL_TOKENS:
         total -= counts.pop(word, 0)
-    chosen = [(word, n) for word, n in counts.most_common(size - len(SPECIALS)) if n >= min_count]
-    lengths = collections.Counter()
-    for word, n in counts.items():
-        lengths[len(word.encode("utf-8", "replace"))] += n
+    frequent = counts.most_common(size - len(SPECIAL_TOKENS))
+    chosen = {word: count for word, count in frequent if count >= min_count}
+    lengths: Counter[int] = Counter()
+    for word, count in counts.items():
+        lengths[len(word.encode("utf-8", "replace"))] += count
     report = VocabularyReport(
         sentences=sentences,
         tokens=total,
         distinct=len(counts),
-        size=len(SPECIALS) + len(chosen),
-        coverage=sum(n for _, n in chosen) / max(total, 1),
+        size=len(SPECIAL_TOKENS) + len(chosen),
+        coverage=sum(chosen.values()) / max(total, 1),
         longest=max(lengths, default=0),
         cut={
-            most: sum(n for length, n in lengths.items() if length > most - 2) / max(total, 1)
-            for most in (10, 25, 30, 50)
+            limit: sum(n for length, n in lengths.items() if length > limit - 2) / max(total, 1)
+            for limit in _MAX_CHARACTERS
         },
         undecodable=corpus.undecodable,
     )
-    return WordVocabulary([*SPECIALS, *(word for word, _ in chosen)]), report
+    return WordVocabulary([*SPECIAL_TOKENS, *chosen]), report
 
 
-def write_vocabulary(vocabulary: WordVocabulary, path) -> None:
-    """Writes the words, one a line; an existing file is there until the new one is whole.
+def write_vocabulary(vocabulary: WordVocabulary, path: str | os.PathLike[str]) -> None:
+    """Writes a vocabulary file, one word per line; replaces an existing file atomically.
+
+    Args:
+        vocabulary: `WordVocabulary`.
+        path: path of the file; its directory is created if absent.
 
     Raises:
-        OSError: if the file cannot be written. An existing one is then unchanged.
+        OSError: if the file cannot be written. An existing file is then unchanged.
     """
-    write_words(vocabulary.tokens, path)
+    vocabulary_file.write(vocabulary.tokens, path)
 
 
-def check_order(vocabulary: WordVocabulary, corpus: Corpus) -> None:
-    """Warns if a vocabulary's order is far from that of falling frequency.
+def warn_if_unsorted(vocabulary: WordVocabulary, corpus: Corpus) -> None:
+    """Warns if a vocabulary is not sorted by falling frequency in the corpus.
 
-    The sampled softmax draws words by their place. With words in the order of the alphabet, say,
-    it learns, but from the wrong words, and perplexities of full softmax come out poor.
+    The sampled softmax draws words by their rank. With another order, such as the alphabet's, it
+    draws rare words too often, and the full-softmax perplexity of the trained model is poor.
+
+    Args:
+        vocabulary: `WordVocabulary`.
+        corpus: `Corpus`; some thousand sentences of it are read.
     """
     sample = itertools.islice(corpus, _SAMPLE)
-    counts = collections.Counter(itertools.chain.from_iterable(sample))
-    ranks = np.array([vocabulary.number_of(word, -1) for word in counts])
+    counts = Counter(itertools.chain.from_iterable(sample))
+    ranks = np.array([vocabulary.token_to_index(word, -1) for word in counts])
     frequencies = np.array(list(counts.values()))[ranks >= 0]
     ranks = np.log1p(ranks[ranks >= 0])
     if not len(ranks):
         warnings.warn(
-            "The vocabulary holds none of the words of the corpus: all of them will be <UNK>. "
-            "Check that it was built with the tokenizer of this corpus.",
+            "The vocabulary must hold words of the corpus. Received: a vocabulary that holds none "
+            "of the words, so all of them will be <UNK>. Check that it was built with the "
+            "tokenizer of this corpus.",
             stacklevel=2,
         )
         return
-    # Where frequent words have low numbers, the mean log rank of tokens is far below that of words.
+    # If frequent words have low ranks, the mean log rank of tokens is far below that of words.
     if len(ranks) > 20 and np.average(ranks, weights=frequencies) > 0.9 * ranks.mean():
         warnings.warn(
-            "The vocabulary must be sorted by falling frequency: the sampled softmax draws words "
-            "by their place. Received: one whose first words are not the corpus' frequent ones. "
-            "Build it with `elmo-keras vocabulary`.",
+            "The vocabulary must be sorted by falling frequency, because the sampled softmax draws "
+            "words by rank. Received: a vocabulary whose first words are not frequent in the "
+            "corpus. Build it with `elmo-keras vocabulary`.",
             stacklevel=2,
         )
 
 
-def _without_rarest(counts):
-    """Half of the different words, the more frequent ones."""
-    return collections.Counter(dict(counts.most_common(MAX_COUNTED // 2)))
+def _drop_rarest_half(counts: Counter[str]) -> Counter[str]:
+    return Counter(dict(counts.most_common(MAX_COUNTED // 2)))

@@ -1,41 +1,47 @@
-"""Windows of the two streams of words that a bidirectional language model reads."""
+"""Training batches: windows of the word streams that the two directions of a biLM read."""
 
 import itertools
 import math
 import zlib
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from elmo_keras.layers.token_encoder import TokenEncoder
 from elmo_keras.text.bucketing import bucket
-from elmo_keras.text.word_vocabulary import SPECIALS, WordVocabulary
+from elmo_keras.text.special_tokens import SPECIAL_TOKENS
+from elmo_keras.text.word_vocabulary import WordVocabulary
 from elmo_keras.training.corpus import Corpus
 from elmo_keras.training.log_uniform_sampler import LogUniformSampler
 
-# Dropout rates are multiples of this.
+# Dropout rates are rounded to multiples of this.
 _RESOLUTION = 2**-16
 _BEGINNING = {"pass": 0, "file": 0, "line": 0, "sentence": 0}
-# The boundaries of a sentence among its words. They are no str: a word of the corpus that is
-# written like a boundary is a word, which only some token encoders take for the boundary.
+# Sentence boundaries among the words of a sentence. They are tuples because a word of the corpus
+# may be spelled like a boundary: whether it then is one depends on the token encoder.
 _BEGIN, _END = (None, "begin"), (None, "end")
+Word: TypeAlias = str | tuple[None, str]
 
 
 class Batch(NamedTuple):
-    """What one training step is given. Direction 0 reads forward, 1 backward.
+    """The input of one training step. Direction 0 reads forward, direction 1 backward.
 
     Attributes:
-        ids: `(words, *ids_shape)` int32, the token encoder's ids of the distinct words of the
-            windows, sentence boundaries among them.
-        inputs: `(2, rows, steps)` int32, the words read: their places in `ids`.
-        targets: `(2, rows, steps)` int32, the words to predict: their numbers in the vocabulary.
-        log_expected: `(2, rows, steps)` float32, of each target, see `LogUniformSampler`; or
-            `None` for the full softmax.
-        negatives: `(number,)` int32, or `None`.
-        negatives_log_expected: `(number,)` float32, or `None`.
-        carry: `(rows,)` bool, whether a row's LSTM states go on; else they begin at zeros.
-        keep: `(2, layers + 1, rows, steps, dim)` bool, what dropout leaves of the inputs of each
-            layer and of the last one's output; or `None` without dropout.
+        ids: `(words, *ids_shape)` int32. Token encoder ids of the distinct words of the windows,
+            sentence boundaries included.
+        inputs: `(2, batch_size, window)` int32. The words to read, as indices into `ids`.
+        targets: `(2, batch_size, window)` int32. The words to predict, as indices into the
+            vocabulary.
+        log_expected: `(2, batch_size, window)` float32. `LogUniformSampler.log_expected` of the
+            targets, or `None` for the full softmax.
+        negatives: `(num_negatives,)` int32. The sampled words, or `None` for the full softmax.
+        negatives_log_expected: `(num_negatives,)` float32. `LogUniformSampler.log_expected` of the
+            negatives, or `None` for the full softmax.
+        carry: `(batch_size,)` bool. Whether a stream keeps its LSTM states; they start at zero
+            otherwise.
+        dropout_mask: `(2, num_layers + 1, batch_size, window, dim)` bool. The values to keep of
+            each LSTM layer's input and of the last layer's output, or `None` without dropout.
     """
 
     ids: np.ndarray
@@ -45,60 +51,67 @@ class Batch(NamedTuple):
     negatives: np.ndarray | None
     negatives_log_expected: np.ndarray | None
     carry: np.ndarray
-    keep: np.ndarray | None
+    dropout_mask: np.ndarray | None
 
-    def of_rows(self, rows: slice, pad_words: bool = False) -> "Batch":
-        """The part of a batch that some of its rows are, with their own distinct words."""
-        inputs = self.inputs[:, rows]
+    def select_streams(self, streams: slice, pad_words: bool = False) -> "Batch":
+        """Returns the batch of some of the streams; its `ids` are reduced to their words.
+
+        Args:
+            streams: slice of the axis of `batch_size`.
+            pad_words: bool. Whether to pad `ids`, as in `Windows`. Defaults to `False`.
+        """
+        inputs = self.inputs[:, streams]
         words, places = np.unique(inputs, return_inverse=True)
+        mask = self.dropout_mask
         return self._replace(
-            ids=_padded(self.ids[words], pad_words),
+            ids=_pad_ids(self.ids[words], pad_words),
             inputs=places.astype("int32").reshape(inputs.shape),
-            targets=self.targets[:, rows],
-            log_expected=None if self.log_expected is None else self.log_expected[:, rows],
-            carry=self.carry[rows],
-            keep=None if self.keep is None else self.keep[:, :, rows],
+            targets=self.targets[:, streams],
+            log_expected=None if self.log_expected is None else self.log_expected[:, streams],
+            carry=self.carry[streams],
+            dropout_mask=None if mask is None else mask[:, :, streams],
         )
 
 
-def _padded(ids, pad_words):
-    """Ids with rows of zeros after them, up to one of few numbers of rows."""
+def _pad_ids(ids: np.ndarray, pad_words: bool) -> np.ndarray:
+    """Appends rows of zeros up to the next bucket size, if asked to."""
     missing = bucket(len(ids)) - len(ids) if pad_words else 0
-    return np.pad(ids, [[0, missing], *[[0, 0]] * (ids.ndim - 1)])
+    return np.pad(ids, [(0, missing), *[(0, 0)] * (ids.ndim - 1)])
 
 
 class Windows:
-    """Batches of consecutive windows of a corpus, without end, as bilm-tf cuts them.
+    """An endless iterator of batches of consecutive windows of a corpus, cut as in bilm-tf.
 
-    Each row is a stream of sentences one behind the other; where its sentence ends, a row takes
-    the corpus' next one. The backward stream of a row holds the same sentences, each from its end.
-    A batch is the next `steps` words of every row: LSTM states go on from batch to batch.
+    Each of the `batch_size` streams is a sequence of sentences. At the end of its sentence, a
+    stream takes the next sentence of the corpus. The backward direction reads the same sentences,
+    each from its end. A batch holds the next `window` words of every stream, so LSTM states can be
+    carried from batch to batch.
 
-    Lines are shuffled within blocks of some thousand, files among each other, anew in each pass.
+    In each pass over the corpus, files are shuffled, and lines are shuffled within their blocks.
 
-    All that is random comes from here, made of the seed and the number of the batch alone: the
-    negatives and the dropout too. A step is thus a function of its batch, on every backend, on any
-    number of devices, and after a restart.
+    Every random choice depends only on the seed and the number of the batch, dropout and sampled
+    words included. A training step is thus a function of its batch: it is the same on every
+    backend, on any number of devices and after a restart.
 
     Args:
         corpus: `Corpus`.
-        vocabulary: `WordVocabulary`.
-        encoder: `TokenEncoder` that the ids of the words are for.
-        rows: int. Streams. Defaults to `64`.
-        steps: int. Words of a window. Defaults to `20`.
-        num_negatives: int. Words of the sampled softmax; where the vocabulary is no larger, the
-            softmax is full. Defaults to `2048`.
-        dropout: float. Defaults to `0.1`.
-        fresh_starts: float. The share of windows at whose begin a row leaves its sentence, takes
-            the next one, and starts from zero states. Defaults to `0.0`.
-        keep_shape: `(layers, dim)` of the LSTMs, for the dropout.
+        vocabulary: `WordVocabulary` of the softmax.
+        encoder: `TokenEncoder` that the ids are for.
+        batch_size: int. Number of parallel streams. Defaults to `64`.
+        window: int. Words of each stream in a batch. Defaults to `20`.
+        num_negatives: int. Words of the sampled softmax. If the vocabulary is not larger, the
+            full softmax is used. Defaults to `2048`.
+        dropout: float. Dropout rate. Defaults to `0.1`.
+        fresh_starts: float. Share of windows at whose start a stream drops the rest of its
+            sentence, takes the next one and resets its LSTM states. Defaults to `0.0`.
+        dropout_shape: `(num_layers, dim)` of the LSTMs, for the dropout mask.
         seed: int. Defaults to `0`.
-        shuffle: bool. Defaults to `True`.
-        pad_words: bool. Whether to fill `ids` up to few different sizes, for where a new
-            size means a new compilation. Defaults to `False`.
+        shuffle: bool. Whether to shuffle files and lines. Defaults to `True`.
+        pad_words: bool. Whether to pad `ids` to one of a few sizes, for backends that compile the
+            step again for each new size. Defaults to `False`.
 
     Raises:
-        ValueError: if the corpus holds no sentence.
+        ValueError: on iteration, if the corpus holds no sentence.
     """
 
     def __init__(
@@ -106,113 +119,125 @@ class Windows:
         corpus: Corpus,
         vocabulary: WordVocabulary,
         encoder: TokenEncoder,
-        rows: int = 64,
-        steps: int = 20,
+        batch_size: int = 64,
+        window: int = 20,
         num_negatives: int = 2048,
         dropout: float = 0.1,
         fresh_starts: float = 0.0,
-        keep_shape: tuple[int, int] = (2, 128),
+        dropout_shape: tuple[int, int] = (2, 128),
         seed: int = 0,
         shuffle: bool = True,
         pad_words: bool = False,
-    ):
+    ) -> None:
         self.corpus, self.encoder = corpus, encoder
-        begin, end, self._unknown = map(vocabulary.number_of, SPECIALS)
-        self._numbers = {word: number for number, word in enumerate(vocabulary.tokens)}
-        self._numbers |= {_BEGIN: begin, _END: end}
-        self.rows, self.steps = rows, steps
+        begin, end, self._unknown = map(vocabulary.token_to_index, SPECIAL_TOKENS)
+        self._targets: dict[Word, int] = {word: i for i, word in enumerate(vocabulary.tokens)}
+        self._targets |= {_BEGIN: begin, _END: end}
+        self.batch_size, self.window = batch_size, window
         self.sampler = None
         if num_negatives < len(vocabulary):
             self.sampler = LogUniformSampler(len(vocabulary), num_negatives)
-        self.dropout, self.keep_shape = dropout, keep_shape
+        self.dropout, self.dropout_shape = dropout, dropout_shape
         self.fresh_starts = fresh_starts
         self.seed, self.shuffle, self.pad_words = seed, shuffle, pad_words
         self.number = 0  # of the next batch
-        self.streams = [_Stream(None, 0) for _ in range(rows)]
-        self._place = dict(_BEGINNING)
+        self.streams = [_Stream(None, 0) for _ in range(batch_size)]
+        self._place: dict[str, int] = dict(_BEGINNING)
         self._sentences = self._read()
 
     @property
     def tokens(self) -> int:
-        """Words of one direction in a batch."""
-        return self.rows * self.steps
+        """Number of words that each direction predicts in a batch."""
+        return self.batch_size * self.window
 
     @property
     def passes(self) -> int:
-        """How often the corpus has been read to its end."""
+        """Number of times that the corpus has been read to its end."""
         return self._place["pass"]
 
-    def state(self) -> dict:
-        """Where the windows are, ready for JSON; to be given to `restore`."""
+    def state(self) -> dict[str, Any]:
+        """Returns the position in the corpus as JSON-compatible data for `restore`."""
         return {
             "number": self.number,
             "place": dict(self._place),
             "streams": [(stream.tokens, stream.offset) for stream in self.streams],
         }
 
-    def restore(self, state: dict) -> None:
-        """Goes on behind the batch after which `state` was taken.
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continues after the batch at which `state` was taken.
+
+        Args:
+            state: return value of `state`.
 
         Raises:
-            ValueError: if the state is that of windows of another number of rows.
+            ValueError: if the state has another number of streams.
         """
-        if len(state["streams"]) != self.rows:
+        if len(state["streams"]) != self.batch_size:
             raise ValueError(
-                f"The state must be that of windows of as many rows, {self.rows}. "
-                f"Received: one of {len(state['streams'])}."
+                f"The state must have as many streams as the windows, {self.batch_size}. "
+                f"Received: a state of {len(state['streams'])} streams. Use its `batch_size`."
             )
         self.number = state["number"]
         self.streams = [_Stream(tokens, offset) for tokens, offset in state["streams"]]
         self._place = dict(state["place"])
         self._sentences = self._read()
 
-    def __iter__(self):
+    def __iter__(self) -> "Windows":
         return self
 
     def __next__(self) -> Batch:
         random = np.random.default_rng([self.seed, self.number])
         self.number += 1
-        carry = random.random(self.rows) >= self.fresh_starts
-        read, predicted = ([], []), ([], [])
-        for stream, goes_on in zip(self.streams, carry):
-            if not goes_on:
-                stream.end()
+        carry = random.random(self.batch_size) >= self.fresh_starts
+        read: tuple[list[Word], list[Word]] = ([], [])
+        predicted: tuple[list[Word], list[Word]] = ([], [])
+        for stream, is_carried in zip(self.streams, carry):
+            if not is_carried:
+                stream.drop_sentence()
             self._cut(stream, read, predicted)
 
-        shape = (2, self.rows, self.steps)
-        places = {}
+        shape = (2, self.batch_size, self.window)
+        places: dict[Word, int] = {}
         inputs = [places.setdefault(word, len(places)) for word in itertools.chain(*read)]
-        numbers, unknown = self._numbers, self._unknown
-        targets = [numbers.get(word, unknown) for word in itertools.chain(*predicted)]
-        targets = np.array(targets, "int32").reshape(shape)
+        known, unknown = self._targets, self._unknown
+        targets = np.array([known.get(word, unknown) for word in itertools.chain(*predicted)])
+        targets = targets.astype("int32").reshape(shape)
+        log_expected, negatives, negatives_log_expected = self._negatives(targets, random)
         return Batch(
-            _padded(self._ids(places), self.pad_words),
-            np.array(inputs, "int32").reshape(shape),
-            targets,
-            *self._negatives(targets, random),
-            carry,
-            self._keep(random),
+            ids=_pad_ids(self._ids(places), self.pad_words),
+            inputs=np.array(inputs, "int32").reshape(shape),
+            targets=targets,
+            log_expected=log_expected,
+            negatives=negatives,
+            negatives_log_expected=negatives_log_expected,
+            carry=carry,
+            dropout_mask=self._dropout_mask(random),
         )
 
-    def _ids(self, places):
-        """The ids `(words, *ids_shape)` of words and boundaries, a dict of their places."""
+    def _ids(self, places: dict[Word, int]) -> np.ndarray:
+        """Returns the ids `(words, *ids_shape)` of distinct words, given with their indices."""
         boundaries = {
-            places[mark]: row
-            for mark, row in zip((_BEGIN, _END), self.encoder.boundary_ids())
-            if mark in places
+            places[boundary]: row
+            for boundary, row in zip((_BEGIN, _END), self.encoder.boundary_ids())
+            if boundary in places
         }
-        words = ["" if place in boundaries else word for word, place in places.items()]
+        words = [word if isinstance(word, str) else "" for word in places]
         ids = self.encoder.numpy_ids(words)
         for place, row in boundaries.items():
             ids[place] = row
         return ids
 
-    def _cut(self, stream, read, predicted):
-        """Appends the next `steps` words of a row to what each direction reads and predicts."""
-        left = self.steps
+    def _cut(
+        self,
+        stream: "_Stream",
+        read: tuple[list[Word], list[Word]],
+        predicted: tuple[list[Word], list[Word]],
+    ) -> None:
+        """Appends a stream's next window to the words that each direction reads and predicts."""
+        left = self.window
         while left:
             if stream.is_over:
-                stream.begin(next(self._sentences))
+                stream.start(next(self._sentences))
             begin = stream.offset
             stream.offset = end = min(begin + left, len(stream.forward) - 1)
             left -= end - begin
@@ -220,66 +245,72 @@ class Windows:
                 read[direction].extend(words[begin:end])
                 predicted[direction].extend(words[begin + 1 : end + 1])
 
-    def _negatives(self, targets, random):
+    def _negatives(
+        self, targets: np.ndarray, random: np.random.Generator
+    ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """Samples words; returns `log_expected`, `negatives` and `negatives_log_expected`."""
         if self.sampler is None:
             return None, None, None
         words, draws = self.sampler.sample(random)
         log_expected = self.sampler.log_expected
         return log_expected(targets, draws), words, log_expected(words, draws)
 
-    def _keep(self, random):
+    def _dropout_mask(self, random: np.random.Generator) -> np.ndarray | None:
         if not self.dropout:
             return None
-        layers, dim = self.keep_shape
-        shape = (2, layers + 1, self.rows, self.steps, dim)
-        number = math.prod(shape)
-        draws = random.integers(0, 2**64, -(-number // 4), dtype="uint64").view("uint16")[:number]
+        num_layers, dim = self.dropout_shape
+        shape = (2, num_layers + 1, self.batch_size, self.window, dim)
+        size = math.prod(shape)
+        # Each 64-bit draw gives four 16-bit ones.
+        draws = random.integers(0, 2**64, -(-size // 4), dtype="uint64").view("uint16")[:size]
         return (draws >= round(self.dropout / _RESOLUTION)).reshape(shape)
 
-    def _read(self):
-        """The corpus' sentences from `_place` on, which is kept behind the last one given."""
+    def _read(self) -> Iterator[list[str]]:
+        """Yields the sentences from `_place` on, pass after pass, and updates `_place`."""
         place, files = self._place, self.corpus.files
         while True:
             is_whole, is_empty = place == _BEGINNING | {"pass": place["pass"]}, True
-            order = self._order(len(files), "files")
+            file_order = self._order(len(files), "files")
             for position in range(place["file"], len(files)):
-                file = int(order[position])
+                file = int(file_order[position])
                 for block in self.corpus.blocks(file, place["line"]):
                     sentences = block.sentences
-                    order_of_lines = self._order(len(sentences), file, block.line)
+                    line_order = self._order(len(sentences), file, block.line)
                     for number in range(place["sentence"], len(sentences)):
                         place["sentence"], is_empty = number + 1, False
-                        yield sentences[order_of_lines[number]]
+                        yield sentences[line_order[number]]
                     place |= {"line": block.next_line or 0, "sentence": 0}
                 place |= {"file": position + 1, "line": 0}
             if is_whole and is_empty:
-                raise self.corpus.without_tokens()
+                raise self.corpus.empty_error()
             place |= _BEGINNING | {"pass": place["pass"] + 1}
 
-    def _order(self, number, *what):
-        """A permutation that depends on the seed, on the pass, and on what is permuted."""
+    def _order(self, size: int, *items: str | int) -> Sequence[int] | np.ndarray:
+        """Returns a permutation that depends on the seed, the pass and the permuted items."""
         if not self.shuffle:
-            return range(number)
-        key = [self.seed, self._place["pass"], *what]
-        key = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in key]
-        return np.random.default_rng(key).permutation(number)
+            return range(size)
+        key = [self.seed, self._place["pass"]]
+        key += [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in items]
+        return np.random.default_rng(key).permutation(size)
 
 
 class _Stream:
-    """One row: the sentence that it is in, and how many of its words have been read."""
+    """A stream's current sentence and the number of its words that have been read."""
 
-    def __init__(self, tokens, offset):
-        self.begin(tokens, offset)
+    def __init__(self, tokens: list[str] | None, offset: int) -> None:
+        self.start(tokens, offset)
 
-    def begin(self, tokens, offset=0):
+    def start(self, tokens: list[str] | None, offset: int = 0) -> None:
+        """Starts a sentence, at the given word."""
         self.tokens, self.offset = tokens, offset
-        self.forward = [] if tokens is None else [_BEGIN, *tokens, _END]
+        self.forward: list[Word] = [] if tokens is None else [_BEGIN, *tokens, _END]
         self.backward = self.forward[::-1]
 
     @property
-    def is_over(self):
+    def is_over(self) -> bool:
+        """Whether all words of the sentence have been read."""
         return self.offset >= len(self.forward) - 1
 
-    def end(self):
-        """Leaves the sentence as it is."""
-        self.begin(None)
+    def drop_sentence(self) -> None:
+        """Leaves the rest of the sentence unread."""
+        self.start(None)

@@ -113,8 +113,8 @@ def test_vocabularies(tmp_path):
     for content, message in (
         (b"a\nb\n", "must hold 9 words.*Received: 2 words without <S>, </S>, <UNK>"),
         (text.replace(b"<UNK>", b"unk"), "without <UNK>"),
-        (text.replace(b"cat", b"the"), "'the' as numbers 3 and 4"),
-        (b"\xff\xfe", "UTF-8 text, a word a line"),
+        (text.replace(b"cat", b"the"), "'the' at indices 3 and 4"),
+        (b"\xff\xfe", "UTF-8 text, one word per line"),
         (gzip.compress(text)[:-9], "mine must be a vocabulary"),
     ):
         mine.write_bytes(content)

@@ -120,8 +120,8 @@ def test_other_containers(name):
     "words, message",
     [
         ("cat", "must be a list of str. Received: 'cat'"),
-        ([["a"], ["b"]], r"must be a list of str. Received: \['a'\] of type list at place 0"),
-        (["a", None], "Received: None of type NoneType at place 1"),
+        ([["a"], ["b"]], r"must be a list of str. Received: \['a'\] of type list at index 0"),
+        (["a", None], "Received: None of type NoneType at index 1"),
         (5, "must be a list of str. Received: 5"),
         ({"a": 1}, "`words` must be one column"),
     ],

@@ -225,9 +225,9 @@ def test_word_ids():
     again = WordIds.from_config(named.get_config())
     assert again.vocabulary == ["<UNK>", "the"]
     for vocabulary, options, message in (
-        (["a", "a"], {}, "each token once. Received: 'a' as numbers 0 and 1"),
-        (["a\nb"], {}, "without line breaks. Received: 'a\\\\nb' as number 0"),
-        (["a", 7], {}, "Received: 7 as number 1"),
+        (["a", "a"], {}, "each token once. Received: 'a' at indices 0 and 1"),
+        (["a\nb"], {}, "without line breaks. Received: 'a\\\\nb' at index 0"),
+        (["a", 7], {}, "Received: 7 at index 1"),
         (["a"], {"unknown": "b"}, "a word of the vocabulary, or None. Received: unknown='b'"),
     ):
         with pytest.raises(ValueError, match=message):

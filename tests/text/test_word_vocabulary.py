@@ -3,18 +3,21 @@
 import numpy as np
 import pytest
 
-from elmo_keras.text.word_vocabulary import SPECIALS, UNKNOWN, WordVocabulary
+from elmo_keras.text.special_tokens import SPECIAL_TOKENS, UNKNOWN_TOKEN
+from elmo_keras.text.word_vocabulary import WordVocabulary
 
 
-def test_numbers_of():
+def test_tokens_to_indices():
     words = ["the", "<UNK>", "é", "</S>", "🙂", "<S>"]  # The three may stand anywhere.
     vocabulary = WordVocabulary(words)
-    numbers = vocabulary.numbers_of(["é", "dog", "The", "<S>", "</S>", "<UNK>", "🙂", "", "the"])
-    assert numbers.dtype == np.int32
-    assert numbers.tolist() == [2, 1, 1, 5, 3, 1, 4, 1, 0]
-    assert vocabulary.numbers_of(iter(words)).tolist() == list(range(6))
-    assert vocabulary.numbers_of([]).shape == (0,)
-    assert vocabulary.unknown == 1
+    indices = vocabulary.tokens_to_indices(
+        ["é", "dog", "The", "<S>", "</S>", "<UNK>", "🙂", "", "the"]
+    )
+    assert indices.dtype == np.int32
+    assert indices.tolist() == [2, 1, 1, 5, 3, 1, 4, 1, 0]
+    assert vocabulary.tokens_to_indices(iter(words)).tolist() == list(range(6))
+    assert vocabulary.tokens_to_indices([]).shape == (0,)
+    assert vocabulary.unknown_index == 1
     assert len(vocabulary) == 6 and vocabulary.tokens == words
     assert "é" in vocabulary and "dog" not in vocabulary
 
@@ -26,12 +29,12 @@ def test_a_str_has_a_word_a_line():
 
 
 def test_specials():
-    assert SPECIALS == ("<S>", "</S>", "<UNK>") and UNKNOWN == "<UNK>"
+    assert SPECIAL_TOKENS == ("<S>", "</S>", "<UNK>") and UNKNOWN_TOKEN == "<UNK>"
 
 
-@pytest.mark.parametrize("missing", SPECIALS)
+@pytest.mark.parametrize("missing", SPECIAL_TOKENS)
 def test_each_of_the_three_must_be_there(missing):
-    words = [*(word for word in SPECIALS if word != missing), "the"]
+    words = [*(word for word in SPECIAL_TOKENS if word != missing), "the"]
     with pytest.raises(ValueError, match=f"Received: 3 words without {missing}. Build one with"):
         WordVocabulary(words)
 
@@ -41,12 +44,12 @@ def test_each_of_the_three_must_be_there(missing):
     [
         ([], "0 words without <S>, </S>, <UNK>"),
         (["<s>", "</s>", "<unk>"], "3 words without <S>, </S>, <UNK>"),
-        ([*SPECIALS, ""], "4 words, an empty one among them"),
-        ("<S>\n</S>\n<UNK>\n", "4 words, an empty one among them"),
-        ([*SPECIALS, "a", "b", "a"], "each token once. Received: 'a' as numbers 3 and 5"),
-        ([*SPECIALS, "<S>"], "each token once. Received: '<S>' as numbers 0 and 3"),
-        ([*SPECIALS, "a\nb"], "without line breaks"),
-        ([*SPECIALS, 7], "Received: 7 as number 3"),
+        ([*SPECIAL_TOKENS, ""], "4 words, including an empty one"),
+        ("<S>\n</S>\n<UNK>\n", "4 words, including an empty one"),
+        ([*SPECIAL_TOKENS, "a", "b", "a"], "each token once. Received: 'a' at indices 3 and 5"),
+        ([*SPECIAL_TOKENS, "<S>"], "each token once. Received: '<S>' at indices 0 and 3"),
+        ([*SPECIAL_TOKENS, "a\nb"], "without line breaks"),
+        ([*SPECIAL_TOKENS, 7], "Received: 7 at index 3"),
     ],
 )
 def test_bad_words(words, message):

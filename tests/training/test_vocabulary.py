@@ -13,7 +13,7 @@ from elmo_keras.training import Corpus, VocabularyReport, build_vocabulary, writ
 from elmo_keras.training import vocabulary as module
 from elmo_keras.training.vocabulary import check_order
 
-SPECIALS = ["<S>", "</S>", "<UNK>"]
+SPECIAL_TOKENS = ["<S>", "</S>", "<UNK>"]
 
 
 def corpus_of(folder, sentences):
@@ -39,18 +39,18 @@ def test_counts_by_brute_force(tmp_path):
     corpus = corpus_of(tmp_path, sentences)
     vocabulary, report = build_vocabulary(corpus)
     assert isinstance(vocabulary, WordVocabulary)
-    assert vocabulary.tokens == SPECIALS + expected
+    assert vocabulary.tokens == SPECIAL_TOKENS + expected
     assert report.coverage == 1.0
     for size in (4, 50, 53, len(order) + 3, len(order) + 4):
         vocabulary, report = build_vocabulary(corpus, size=size)
         kept = expected[: size - 3]
-        assert vocabulary.tokens == SPECIALS + kept
+        assert vocabulary.tokens == SPECIAL_TOKENS + kept
         assert report.size == len(kept) + 3 == len(vocabulary)
         covered = sum(order[word] for word in kept)
         assert report.coverage == pytest.approx(covered / (8 * len(sentences)))
     vocabulary, report = build_vocabulary(corpus, min_count=5)
     frequent = [word for word in expected if order[word] >= 5]
-    assert vocabulary.tokens == SPECIALS + frequent
+    assert vocabulary.tokens == SPECIAL_TOKENS + frequent
     assert 4 in order.values() and 5 in order.values()
     assert report.size == len(frequent) + 3
     assert report.distinct == len(order)
@@ -58,7 +58,7 @@ def test_counts_by_brute_force(tmp_path):
 
 def test_ties_stand_in_the_order_of_their_first_coming(tmp_path):
     corpus = corpus_of(tmp_path, [["d", "c"], ["b", "b", "a"], ["c", "a"]])
-    assert build_vocabulary(corpus)[0].tokens == [*SPECIALS, "c", "b", "a", "d"]
+    assert build_vocabulary(corpus)[0].tokens == [*SPECIAL_TOKENS, "c", "b", "a", "d"]
 
 
 def test_report_by_hand(tmp_path):
@@ -84,12 +84,12 @@ def test_report_by_hand(tmp_path):
 def test_the_three_in_the_text_are_no_words(tmp_path):
     corpus = corpus_of(tmp_path, [["<S>", "a", "</S>"], ["<UNK>", "b", "a", "<UNK>"]])
     vocabulary, report = build_vocabulary(corpus, size=4)
-    assert vocabulary.tokens == [*SPECIALS, "a"]
+    assert vocabulary.tokens == [*SPECIAL_TOKENS, "a"]
     assert (report.tokens, report.distinct, report.sentences) == (3, 2, 2)
     assert report.coverage == pytest.approx(2 / 3)
     corpus = corpus_of(tmp_path, [["<UNK>"]])
     vocabulary, report = build_vocabulary(corpus)
-    assert vocabulary.tokens == SPECIALS
+    assert vocabulary.tokens == SPECIAL_TOKENS
     assert (report.tokens, report.coverage, report.longest) == (0, 0.0, 0)
 
 
@@ -100,7 +100,7 @@ def test_rare_words_are_forgotten_where_there_are_too_many(tmp_path, monkeypatch
     sentences = [rng.choices(frequent, k=20) + [f"rare{number}"] for number in range(300)]
     counts = collections.Counter(word for sentence in sentences for word in sentence)
     vocabulary, report = build_vocabulary(corpus_of(tmp_path, sentences), size=13)
-    assert vocabulary.tokens[:3] == SPECIALS
+    assert vocabulary.tokens[:3] == SPECIAL_TOKENS
     found = [counts[word] for word in vocabulary.tokens[3:]]
     assert set(vocabulary.tokens[3:]) == set(frequent)
     assert found == sorted(found, reverse=True)
@@ -151,25 +151,25 @@ def test_a_vocabulary_of_another_order(tmp_path, seed):
     # As in the alphabet: without regard to how often a word comes.
     alphabet = sorted(words, key=lambda word: rng.random())
     with pytest.warns(UserWarning, match="sorted by falling frequency.*elmo-keras vocabulary"):
-        check_order(WordVocabulary([*SPECIALS, *alphabet]), corpus)
+        check_order(WordVocabulary([*SPECIAL_TOKENS, *alphabet]), corpus)
 
 
 def test_the_order_turned_round(tmp_path):
     corpus = corpus_of(tmp_path, zipf())
     words = build_vocabulary(corpus)[0].tokens[3:]
     with pytest.warns(UserWarning, match="sorted by falling frequency"):
-        check_order(WordVocabulary([*SPECIALS, *reversed(words)]), corpus)
+        check_order(WordVocabulary([*SPECIAL_TOKENS, *reversed(words)]), corpus)
 
 
 def test_a_vocabulary_with_none_of_the_words(tmp_path):
     corpus = corpus_of(tmp_path, zipf())
     with pytest.warns(UserWarning, match="holds none of the words.*all of them will be <UNK>"):
-        check_order(WordVocabulary([*SPECIALS, "other"]), corpus)
+        check_order(WordVocabulary([*SPECIAL_TOKENS, "other"]), corpus)
 
 
 def test_few_words_are_no_sample(tmp_path):
     corpus = corpus_of(tmp_path, [["b", "b", "a"]])
-    quiet(WordVocabulary([*SPECIALS, "a", "b"]), corpus)
+    quiet(WordVocabulary([*SPECIAL_TOKENS, "a", "b"]), corpus)
 
 
 # === Writing ===
@@ -177,10 +177,10 @@ def test_few_words_are_no_sample(tmp_path):
 
 def test_write_vocabulary(tmp_path):
     path = tmp_path / "new/folder/vocabulary.txt"
-    vocabulary = WordVocabulary([*SPECIALS, "é", "東京", "a\u2028b", "\r"])
+    vocabulary = WordVocabulary([*SPECIAL_TOKENS, "é", "東京", "a\u2028b", "\r"])
     write_vocabulary(vocabulary, path)
     assert path.read_bytes() == "<S>\n</S>\n<UNK>\né\n東京\na\u2028b\n\r\n".encode()
-    write_vocabulary(WordVocabulary([*SPECIALS, "b"]), str(path))
+    write_vocabulary(WordVocabulary([*SPECIAL_TOKENS, "b"]), str(path))
     assert path.read_bytes() == b"<S>\n</S>\n<UNK>\nb\n"
     assert [child.name for child in path.parent.iterdir()] == ["vocabulary.txt"]
 
@@ -198,6 +198,6 @@ def test_a_failed_write_leaves_the_previous_file(tmp_path, monkeypatch, failing)
     owner = os if failing == "replace" else type(path)
     monkeypatch.setattr(owner, failing, full)
     with pytest.raises(OSError, match="No space left"):
-        write_vocabulary(WordVocabulary([*SPECIALS, "b"]), path)
+        write_vocabulary(WordVocabulary([*SPECIAL_TOKENS, "b"]), path)
     assert path.read_text() == "before"
     assert [child.name for child in tmp_path.iterdir()] == ["vocabulary.txt"]

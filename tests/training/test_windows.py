@@ -321,7 +321,7 @@ def test_ids_of_other_encoders(tmp_path, encoder, expected, pad_words):
     assert batch.ids.shape == (bucket(5) if pad_words else 5, *encoder.ids_shape)
     assert not batch.ids[5:].any()
     assert batch.ids[batch.inputs].tolist() == [[forward] * 2, [backward] * 2]
-    unknown = VOCABULARY.number_of("<UNK>")
+    unknown = VOCABULARY.token_to_index("<UNK>")
     # A word that is written like a boundary is predicted as the softmax's word of that name.
     assert batch.targets[0, 0].tolist() == [unknown, 0, unknown, 1]
     part = batch.of_rows(slice(0, 1), pad_words)
@@ -344,7 +344,7 @@ def test_a_word_that_is_written_like_a_boundary(tmp_path):
 def test_targets_of_unknown_words(tmp_path):
     (tmp_path / "text").write_text("w0 w1 never W1\n")
     batch = next(make(tmp_path, rows=1, steps=5))
-    unknown, w1 = VOCABULARY.number_of("<UNK>"), VOCABULARY.number_of("w1")
+    unknown, w1 = VOCABULARY.token_to_index("<UNK>"), VOCABULARY.token_to_index("w1")
     assert batch.targets.tolist() == [
         [[unknown, w1, unknown, unknown, 1]],
         [[unknown, unknown, w1, unknown, 0]],
