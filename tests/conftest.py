@@ -1,3 +1,5 @@
+"""Options and fixtures of all tests."""
+
 import os
 import pathlib
 
@@ -8,7 +10,7 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--run-slow", action="store_true", help="run the tests marked slow, too")
+    parser.addoption("--run-slow", action="store_true", help="run slow tests, too")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -27,8 +29,14 @@ def random_seed():
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder of reference checkpoints and corpora that lies beside a developer's checkout."""
+    """The folder of corpora and larger checkpoints beside a developer's checkout."""
     path = pathlib.Path(__file__).parents[2] / "shared"
     if not path.is_dir():
-        pytest.skip(f"The reference data is absent: no folder {path}")
+        pytest.skip(f"The shared data is absent: there is no folder {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def data():
+    """The folder of reference models with expected vectors, which is part of the repository."""
+    return pathlib.Path(__file__).with_name("data")

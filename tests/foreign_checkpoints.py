@@ -68,7 +68,7 @@ def write_hub_module(directory, arrays, mix, prefix="module/"):
     return directory
 
 
-MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+SPECIAL_TOKENS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 
 
 def manylangs_config(**changes):

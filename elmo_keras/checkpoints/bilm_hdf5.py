@@ -12,7 +12,6 @@ from elmo_keras.checkpoints.checkpoint import BiLM, Checkpoint
 from elmo_keras.checkpoints.options import Options, options_of
 from elmo_keras.checkpoints.softmax import Softmax
 from elmo_keras.files import vocabulary_file
-from elmo_keras.files.atomic_write import one_a_line, text_content
 from elmo_keras.files.file_set import FileSet
 from elmo_keras.files.safe_hdf5 import hdf5_content, holds, open_datasets
 from elmo_keras.layers.finite import check_weights
@@ -63,13 +62,13 @@ def open_hdf5(
             datasets = {n: d for n, d in datasets.items() if n.startswith("RNN_")}
             datasets |= stack.enter_context(open_datasets(pathlib.Path(token_embeddings)))
             source = f"{source} and {token_embeddings}"
-        token_encoder, bilstm = bilm.parts(options, datasets, source, vocabulary=words)
+        token_encoder, bilstm = bilm.build_layers(options, datasets, source, vocabulary=words)
         yield Checkpoint(
             format="bilm-tf / AllenNLP, HDF5",
             source=source,
             token_encoder=token_encoder,
             bilstm=bilstm,
-            table=bilm.table(token_encoder, bilstm),
+            table=bilm.weight_table(token_encoder, bilstm),
             arrays=datasets,
         )
 
@@ -114,14 +113,14 @@ def save_with_softmax(layer: BiLM, directory, softmax_with: Softmax | None) -> N
         )
     weights = weights_by_path(layer.token_encoder, "token_encoder")
     weights |= weights_by_path(layer.bilstm, "bilstm")
-    table = bilm.table(layer.token_encoder, layer.bilstm)
+    table = bilm.weight_table(layer.token_encoder, layer.bilstm)
     arrays = loader.dump(table, weights)
     check_weights({" or ".join(entry.paths): arrays[entry.name] for entry in table}, "layer")
     parts = {WEIGHTS: hdf5_content(arrays)}
     if softmax_with is not None:
         parts |= softmax.contents(softmax_with)
     if isinstance(layer.token_encoder, WordEmbedding) and layer.token_encoder.vocabulary:
-        parts[VOCABULARY] = text_content(one_a_line(layer.token_encoder.vocabulary))
+        parts[VOCABULARY] = vocabulary_file.content_of(layer.token_encoder.vocabulary)
     FILES.write(pathlib.Path(directory), options, parts)
 
 

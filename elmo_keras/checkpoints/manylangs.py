@@ -88,12 +88,12 @@ def open_manylangs(directory: pathlib.Path) -> Iterator[Checkpoint]:
         source=source,
         token_encoder=token_encoder,
         bilstm=bilstm,
-        table=table_of(token_encoder, bilstm),
+        table=weight_table(token_encoder, bilstm),
         arrays=datasets,
     )
 
 
-def table_of(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
+def weight_table(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
     """The format's table for two layers: (their name, their shape, our paths, transform)."""
     ours = "token_encoder"
     rows = []
@@ -216,8 +216,8 @@ def _read_configs(directory):
         "num_layers": read.integer(lstm, "n_layers", "encoder.", highest=MAX_LAYERS),
         "units": read.integer(lstm, "dim", "encoder."),
         "projection_dim": dim,
-        "cell_clip": read.bound(lstm, "cell_clip", "encoder."),
-        "projection_clip": read.bound(lstm, "proj_clip", "encoder."),
+        "cell_clip": read.positive(lstm, "cell_clip", "encoder."),
+        "projection_clip": read.positive(lstm, "proj_clip", "encoder."),
     }
     prefix = "token_embedder."
     char_dim = read.integer(cnn, "char_dim", prefix, lowest=0)

@@ -34,8 +34,8 @@ class Options:
         self.units = read.integer(lstm, "dim", "lstm.")
         self.projection_dim = read.integer(lstm, "projection_dim", "lstm.")
         self.num_layers = read.integer(lstm, "n_layers", "lstm.", default=1, highest=MAX_LAYERS)
-        self.cell_clip = read.bound(lstm, "cell_clip", "lstm.")
-        self.projection_clip = read.bound(lstm, "proj_clip", "lstm.")
+        self.cell_clip = read.positive(lstm, "cell_clip", "lstm.")
+        self.projection_clip = read.positive(lstm, "proj_clip", "lstm.")
         self.residual = read.boolean(lstm, "use_skip_connections", "lstm.")
 
         # A model without 'char_cnn' reads words.

@@ -8,7 +8,7 @@ import numpy as np
 from elmo_keras.checkpoints import tensorflow_v1
 from elmo_keras.checkpoints.tensorflow_v1 import SOFTMAX
 from elmo_keras.files import stored_array, vocabulary_file
-from elmo_keras.files.atomic_write import Content, one_a_line, text_content
+from elmo_keras.files.atomic_write import Content
 from elmo_keras.files.file_set import FileSet
 from elmo_keras.files.safe_hdf5 import hdf5_content, holds, open_datasets
 from elmo_keras.layers.finite import check_weights
@@ -71,7 +71,7 @@ def contents(softmax: Softmax, dtype: str = "float32") -> dict[str, Content]:
     check_weights(arrays, "softmax")
     files = {FILE: hdf5_content(stored_array.to_dtype(arrays, dtype))}
     if softmax.vocabulary is not None:
-        files[VOCABULARY] = text_content(one_a_line(softmax.vocabulary))
+        files[VOCABULARY] = vocabulary_file.content_of(softmax.vocabulary)
     return files
 
 

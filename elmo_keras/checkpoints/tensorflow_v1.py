@@ -74,13 +74,13 @@ def open_training_checkpoint(
         for name, dataset in datasets.items()
         if name not in SOFTMAX
     }
-    token_encoder, bilstm = bilm.parts(options, datasets, source, vocabulary=words)
+    token_encoder, bilstm = bilm.build_layers(options, datasets, source, vocabulary=words)
     yield Checkpoint(
         format="bilm-tf training checkpoint, TensorFlow 1",
         source=source,
         token_encoder=token_encoder,
         bilstm=bilstm,
-        table=bilm.table(token_encoder, bilstm),
+        table=bilm.weight_table(token_encoder, bilstm),
         arrays=datasets,
     )
 
@@ -147,13 +147,13 @@ def open_hub_module(prefix: pathlib.Path) -> Iterator[Checkpoint]:
         elif not _TRAINING.search(name):
             variables[name] = dataset  # The table will say that it is not used.
     options = Options(_hub_options(variables, source), source)
-    token_encoder, bilstm = bilm.parts(options, variables, source, has_padding=True)
+    token_encoder, bilstm = bilm.build_layers(options, variables, source, has_padding=True)
     yield Checkpoint(
         format="TF-Hub module, TensorFlow 1",
         source=source,
         token_encoder=token_encoder,
         bilstm=bilstm,
-        table=[_with_padding(entry) for entry in bilm.table(token_encoder, bilstm)],
+        table=[_with_padding(entry) for entry in bilm.weight_table(token_encoder, bilstm)],
         arrays=variables,
         mix=_read_mix(mix, bilstm.num_layers + 1, source),
     )

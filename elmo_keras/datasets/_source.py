@@ -1,30 +1,29 @@
-"""Finds a data file in a local folder or on the network, and checks what it holds."""
+"""Reads a data file from a local folder or from the network, and checks its content."""
 
 import gzip
 import hashlib
 import os
-import posixpath
-import urllib.error
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from elmo_keras.datasets.dataset_unavailable import DatasetUnavailable
+from elmo_keras.files import download, first_bytes
 
 FOLDER_VARIABLE = "ELMO_KERAS_DATA"
-CACHE_SUBDIR = "elmo_keras"
+CACHE = "datasets"  # folder inside the cache of downloads
 
 
 class Source(NamedTuple):
-    """Where a data file is and what it must hold.
+    """The location of a data file, and the checksum of its content.
 
-    Args:
-        relative_path: str. The file inside the folder that `ELMO_KERAS_DATA` names, with `/`
-            between its parts. A name that ends in `.gz` is decompressed.
-        address: str. The file's public address, used when `ELMO_KERAS_DATA` is not set.
-        sha256: str. Checksum of the content that is used: decompressed, and after `prepare`.
-        prepare: Callable. Takes the content of the file and gives the part that is used.
+    Attributes:
+        relative_path: str. Path inside the folder that `ELMO_KERAS_DATA` names, with `/` between
+            its parts. A gzip file is decompressed.
+        address: str. Public address of the file, used if `ELMO_KERAS_DATA` is not set.
+        sha256: str. Checksum of the content after decompression and `prepare`.
+        prepare: Callable. Maps the decompressed content of the file to the part that is used.
             Defaults to `None`: all of it.
     """
 
@@ -35,22 +34,21 @@ class Source(NamedTuple):
 
 
 def read_source(source: Source) -> bytes:
-    """Reads a data file, from the local folder if there is one and else from the network.
+    """Reads a data file from the folder that `ELMO_KERAS_DATA` names, or else from the network.
 
-    A file from the network is kept in the Keras cache, and taken from there on the next call. It
-    is removed from the cache if its content is wrong, so that the next call starts afresh. A
-    file of the local folder is never removed.
+    A downloaded file is kept in the Keras cache for later calls. A cached file with wrong content
+    is removed and downloaded once more. Files in the local folder are never removed.
 
     Args:
-        source: Source. Where the file is and what it must hold.
+        source: Source. The file and its checksum.
 
     Returns:
-        The content that is used, its checksum already verified.
+        The content that is used, with a verified checksum.
 
     Raises:
-        FileNotFoundError: If `ELMO_KERAS_DATA` is set and the file is not in that folder.
-        DatasetUnavailable: If `ELMO_KERAS_DATA` is not set and the file cannot be downloaded.
-        ValueError: If the file does not hold what it must.
+        FileNotFoundError: if `ELMO_KERAS_DATA` is set and the file is not in that folder.
+        DatasetUnavailable: if `ELMO_KERAS_DATA` is not set and the file cannot be downloaded.
+        ValueError: if the file has other content.
 
     Example:
 
@@ -61,14 +59,26 @@ def read_source(source: Source) -> bytes:
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
         return _read_checked(source, _find_local(source, folder))
+    try:
+        return _read_download(source)
+    except ValueError:  # A cached file may be damaged: download it once more.
+        pass
+    try:
+        return _read_download(source)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} The copy is removed from the cache: call again to download the file."
+        ) from error
+
+
+def _read_download(source: Source) -> bytes:
+    """Reads the cached copy of a file, and removes it if its content is wrong."""
     path = _download(source)
     try:
         return _read_checked(source, path)
-    except ValueError as error:
+    except ValueError:
         path.unlink(missing_ok=True)
-        raise ValueError(
-            f"{error} It is removed from the cache: call again to download it afresh."
-        ) from error
+        raise
 
 
 def _find_local(source: Source, folder: str) -> Path:
@@ -76,71 +86,46 @@ def _find_local(source: Source, folder: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(
             f"The folder that {FOLDER_VARIABLE} names must hold the file "
-            f"`{source.relative_path}`, but there is no file `{path}`. "
-            f"Received: {FOLDER_VARIABLE}={folder}. Put the content of {source.address} there, "
-            f"or unset {FOLDER_VARIABLE} to download it."
+            f"`{source.relative_path}`. Received: {FOLDER_VARIABLE}={folder}, where there is no "
+            f"file `{path}`. Put the content of {source.address} there, or unset "
+            f"{FOLDER_VARIABLE} to download it."
         )
     return path
 
 
 def _download(source: Source) -> Path:
-    # Keras is slow to import and only a download needs it.
-    import keras
-
-    # The cache is flat: `train.txt` alone would not say of which data set.
-    data_set = source.relative_path.split("/")[0]
-    arguments = {
-        "fname": f"{data_set}-{posixpath.basename(source.address)}",
-        "origin": source.address,
-        "cache_subdir": CACHE_SUBDIR,
-    }
-    # The checksum is that of the raw file only if the raw file is what is used.
-    file_hash = source.sha256 if source.prepare is None else None
     try:
-        try:
-            path = keras.utils.get_file(**arguments, file_hash=file_hash, hash_algorithm="sha256")
-        except ValueError:
-            # The download is done but its checksum is wrong. Keras leaves such a file in its
-            # cache and does not say which checksum it has: take the file as it is, and let
-            # `_read_checked` say it.
-            path = keras.utils.get_file(**arguments)
-    except Exception as error:  # Keras raises a bare `Exception` for a failed download.
-        # It comes of urllib's error, which for an answer such as 404 holds the open connection.
-        if isinstance(error.__context__, urllib.error.HTTPError):
-            error.__context__.close()
+        return download.fetch(source.address, cache=CACHE)
+    except (OSError, ValueError) as error:
         raise DatasetUnavailable(
             f"{source.address} must be reachable, or {FOLDER_VARIABLE} must name a folder with "
-            f"the file `{source.relative_path}` in it. Received: {error}. Connect to the network, "
-            f"or set the environment variable {FOLDER_VARIABLE} to a folder laid out as "
-            f"`<folder>/{source.relative_path}`."
+            f"the file `{source.relative_path}` in it. Received: "
+            f"{getattr(error, 'received', error)}. Connect to the network, or set the environment "
+            f"variable {FOLDER_VARIABLE} to a folder laid out as `<folder>/{source.relative_path}`."
         ) from error
-    return Path(path)
 
 
 def _read_checked(source: Source, path: Path) -> bytes:
-    # Keras, which is slow to import, comes with it.
-    from elmo_keras.files import first_bytes
-
     content = path.read_bytes()
-    is_gzip = path.suffix == ".gz"
+    is_gzip = first_bytes.is_gzip(content)
     if is_gzip:
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             raise ValueError(
                 f"`{path}` must be a whole gzip file. Received: {error}. "
-                f"Get it from {source.address}."
+                f"Fetch it again from {source.address}."
             ) from error
     first_bytes.check_is_text(content, path, "UTF-8 text", "gzip" if is_gzip else None)
-    # Some editors write a byte order mark.
+    # Some editors add a byte order mark.
     content = content.removeprefix(first_bytes.UTF8_MARK)
     if source.prepare is not None:
         content = source.prepare(content)
     sha256 = hashlib.sha256(content).hexdigest()
     if sha256 != source.sha256:
         raise ValueError(
-            f"The content used of `{path}` must have the sha256 {source.sha256}. "
-            f"Received: sha256={sha256}. The file is damaged or of another version: get it from "
+            f"The content of `{path}` must have the sha256 {source.sha256}. "
+            f"Received: sha256={sha256}. The file is damaged or has another version: fetch it from "
             f"{source.address}."
         )
     return content

@@ -1,4 +1,4 @@
-"""Unpacks a zip or tar archive that a stranger made: all of it and nothing else, or an error."""
+"""Safe unpacking of untrusted zip and tar archives: complete, within bounds, or an error."""
 
 import contextlib
 import gzip
@@ -13,22 +13,24 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
+
+from elmo_keras.files import first_bytes
 
 _MOST_MEMBERS = 10_000
 _MOST_PARTS = 50  # of a name: removing deeper folders exceeds Python's recursion limit
-_RATIO = 200  # of the unpacked to the packed size
-_GRACE = 16 << 20  # bytes, so that small files may hold little but zeros
-_RESERVE = 1 << 30  # bytes, to be left free on the disk
+_RATIO = 200  # largest ratio of unpacked to packed size
+_GRACE = 16 << 20  # bytes added to that bound, because small files may hold mostly zeros
+_RESERVE = 1 << 30  # bytes that stay free on the disk
 _CHUNK = 1 << 17
 _LONGEST_HEADER = 1 << 20  # bytes, of one tar member
-_BLOCK = 512  # bytes, of which a tar archive is made
+_BLOCK = 512  # bytes, the unit of a tar archive
 
 _ZIP, _TAR, _TAR_GZ = "zip", "tar", "tar.gz"
 
-# What the parsers of the standard library raise when they are given damaged bytes.
+# Exceptions that the parsers of the standard library raise for damaged archives.
 _DAMAGED = (
-    ArithmeticError,  # too large a position
+    ArithmeticError,  # of offsets that are too large
     EOFError,
     LookupError,
     OSError,
@@ -43,12 +45,12 @@ _DAMAGED = (
 )
 
 
-class _Unsafe(Exception):
-    """The archive has something that is not unpacked.
+class _UnsafeError(Exception):
+    """An archive has a member that must not be unpacked.
 
     Args:
-        must: what must hold, to be said after "`path` must ".
-        received: what was found instead.
+        must: the violated condition, as in "`path` must MUST".
+        received: description of the member.
     """
 
     def __init__(self, must: str, received: str) -> None:
@@ -58,40 +60,40 @@ class _Unsafe(Exception):
 
 
 def is_archive(path: pathlib.Path) -> bool:
-    """Whether a file is a zip, tar or tar.gz archive, going by its content and not its name.
+    """Returns whether a file is a zip, tar or tar.gz archive, judged by its content.
 
-    Files of other kinds are archives inside: what `torch.save` writes is a zip file, whatever it
-    is called. Ask for those kinds first.
+    Some other formats are zip archives inside, such as the files of `torch.save`: check for those
+    formats first.
 
     Args:
-        path: the path of a file. Anything else is no archive.
+        path: path of a file; `False` for anything else.
 
     Returns:
-        True for an archive, and for what is left of one: `unpacked` says what is wrong with it.
+        `True` also for a truncated archive, for which `unpacked` raises an error.
     """
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return _kind(file) is not None
+        return _format_of(file) is not None
 
 
 @contextlib.contextmanager
 def unpacked(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """Unpacks an archive into a temporary folder, which lasts as long as the `with` statement.
+    """Unpacks an archive into a temporary folder, which is removed on leaving the context.
 
-    The archive need not be trusted. Nothing is written outside of the folder, only plain files
-    and folders are made, and their size is bounded by that of the archive and of the disk. What
-    macOS adds to archives (`__MACOSX`, `.DS_Store`, `._name`) is left out.
+    Untrusted archives are safe: only plain files and folders are created, all of them inside the
+    temporary folder, and their total size is bounded by the sizes of the archive and of the disk.
+    Files that macOS adds to archives (`__MACOSX`, `.DS_Store`, `._name`) are skipped.
 
     Args:
-        path: the path of a zip, tar or tar.gz file.
+        path: path of a zip, tar or tar.gz file.
 
     Yields:
-        The path of the temporary folder. It holds all files of the archive under their own names.
+        The path of the temporary folder, with the files of the archive under their own names.
 
     Raises:
-        ValueError: if the file is of another kind or damaged, or if it has a member that is not
-            safe to unpack.
+        ValueError: if the file is not an archive, is damaged, or has a member that is not safe to
+            unpack.
         OSError: if the file cannot be opened.
 
     Example:
@@ -111,20 +113,20 @@ def _unpack(file: BinaryIO, path: pathlib.Path, root: pathlib.Path) -> None:
     size = path.stat().st_size
     folder = _Folder(root)
     try:
-        kind = _kind(file)
+        format = _format_of(file)
         file.seek(0)
-        if kind == _ZIP:
+        if format == _ZIP:
             _unpack_zip(file, size, folder)
-        elif kind == _TAR:
+        elif format == _TAR:
             _unpack_tar(_Tar(file, size), folder)
-        elif kind == _TAR_GZ:
+        elif format == _TAR_GZ:
             with gzip.GzipFile(fileobj=file) as stream:
                 _unpack_tar(_Tar(stream, _RATIO * size + _GRACE), folder)
         else:
-            raise _Unsafe("be a zip, tar or tar.gz archive", "a file of another kind")
+            raise _UnsafeError("be a zip, tar or tar.gz archive", "a file in another format")
         if not folder.has_files:
-            raise _Unsafe("hold files", "an archive without any")
-    except _Unsafe as error:
+            raise _UnsafeError("hold files", "an archive without files")
+    except _UnsafeError as error:
         raise ValueError(
             f"`{path}` must {error.must}. Received: {error.received}. If you trust it, unpack it "
             "yourself and pass the path of the folder."
@@ -132,17 +134,17 @@ def _unpack(file: BinaryIO, path: pathlib.Path, root: pathlib.Path) -> None:
     except _DAMAGED as error:
         raise ValueError(
             f"`{path}` must be a whole zip, tar or tar.gz archive. Received: damaged content "
-            f"({type(error).__name__}: {error}). Get it afresh, or unpack it with another program "
+            f"({type(error).__name__}: {error}). Fetch it again, or unpack it with another program "
             "and pass the path of the folder."
         ) from error
 
 
-def _kind(file: BinaryIO) -> str | None:
-    # Not `tarfile.is_tarfile`: it reads the whole of a member's name, which may take gigabytes.
+def _format_of(file: BinaryIO) -> str | None:
+    # Not `tarfile.is_tarfile`: it reads a member's whole name, which may take gigabytes.
     block = file.read(_BLOCK)
     if block[:4] in (b"PK\3\4", b"PK\5\6"):
         return _ZIP
-    if block[:2] == b"\x1f\x8b":
+    if first_bytes.is_gzip(block):
         file.seek(0)
         try:
             with gzip.GzipFile(fileobj=file) as stream:
@@ -151,7 +153,7 @@ def _kind(file: BinaryIO) -> str | None:
             return _TAR_GZ
     if _is_tar_header(block):
         return _TAR
-    # A zip archive may follow something else, like the program that unpacks it.
+    # Other content may precede a zip archive, for example a program that unpacks it.
     return _ZIP if zipfile.is_zipfile(file) else None
 
 
@@ -164,10 +166,10 @@ def _is_tar_header(block: bytes) -> bool:
 
 
 class _Folder:
-    """The folder that is filled: which names are taken, and how much room there is.
+    """The target folder: tracks the names in use and the free space.
 
     Args:
-        root: its path.
+        root: path of the folder.
     """
 
     def __init__(self, root: pathlib.Path) -> None:
@@ -175,36 +177,38 @@ class _Folder:
         self._root = root
         self._room = shutil.disk_usage(root).free - _RESERVE
         self._count = 0
-        # Path -> whether it is a file, and whether it is a member or only the folder of one.
+        # Path -> (whether it is a file, whether it is a member or only the parent of one).
         self._taken: dict[tuple[str, ...], tuple[bool, bool]] = {}
 
     def claim(self, name: str, is_folder: bool, size: int) -> pathlib.Path | None:
-        """Checks that a member can be had, and takes its name and the room for it.
+        """Checks a member, and reserves its name and its size.
 
         Args:
-            name: its name in the archive.
+            name: name of the member in the archive.
             is_folder: whether it is a folder.
-            size: its unpacked size.
+            size: unpacked size in bytes.
 
         Returns:
-            The path that it gets, or None if it is to be left out.
+            The path to write the member to, or `None` to skip it.
+
+        Raises:
+            _UnsafeError: if the member must not be unpacked.
         """
         self._count += 1
         if self._count > _MOST_MEMBERS:
-            raise _Unsafe(f"have at most {_MOST_MEMBERS:,} members", "more of them")
+            raise _UnsafeError(f"have at most {_MOST_MEMBERS:,} members", "more members")
         parts = _parts(name)
         if not parts and not is_folder:
-            raise _Unsafe("have a name for every file", f"{name!r}")
-        # The archive's own top folder is there already.
+            raise _UnsafeError("have a name for every file", f"{name!r}")
+        # The archive's top folder exists already.
         if not parts or _is_of_macos(parts):
             return None
         self._take(parts, is_folder)
         if size > self._room:
-            raise _Unsafe(
-                f"be small enough for the disk with the temporary folder `{self._root.parent}` "
-                f"and leave {_RESERVE >> 20:,} MiB of it free",
-                f"a member {name!r} of {size:,} bytes, for which there are "
-                f"{max(self._room, 0):,} bytes",
+            raise _UnsafeError(
+                f"fit on the disk of the temporary folder `{self._root.parent}` and leave "
+                f"{_RESERVE >> 20:,} MiB free",
+                f"a member {name!r} of {size:,} bytes with {max(self._room, 0):,} bytes available",
             )
         self._room -= size
         return self._root.joinpath(*parts)
@@ -214,17 +218,23 @@ class _Folder:
         for end in range(1, len(parts)):
             is_file, _ = self._taken.setdefault(parts[:end], (False, False))
             if is_file:
-                raise _Unsafe("have no files inside of files", f"{name!r}")
+                raise _UnsafeError("have no files inside files", f"{name!r}")
         _, is_member = self._taken.get(parts, (False, False))
         if is_member or (parts in self._taken and not is_folder):
-            raise _Unsafe("have every name once", f"two members {name!r}")
+            raise _UnsafeError("have each name once", f"two members {name!r}")
         self._taken[parts] = (not is_folder, True)
 
     def write(self, place: pathlib.Path, read: Callable[[int], bytes], size: int) -> None:
-        """Writes a file of exactly `size` bytes, whatever there is to read."""
+        """Writes a file of exactly `size` bytes.
+
+        Args:
+            place: path of the file.
+            read: function that returns at most a given number of the next bytes.
+            size: size of the file in bytes.
+        """
         place.parent.mkdir(parents=True, exist_ok=True)
         written = 0
-        # "x": two names may be one to the file system, as those that differ in case.
+        # "x": the file system may treat two names as equal, for example if they differ in case.
         with place.open("xb") as file:
             while written < size:
                 chunk = read(min(_CHUNK, size - written))
@@ -236,7 +246,7 @@ class _Folder:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    """The parts of a member's name, if it is a path that stays inside of a folder."""
+    """Splits a member's name into its parts; raises unless they stay inside the folder."""
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     problems = {
         "absolute": name.startswith("/"),
@@ -248,33 +258,33 @@ def _parts(name: str) -> tuple[str, ...]:
     }
     for problem, is_so in problems.items():
         if is_so:
-            raise _Unsafe(
-                "have only members that stay inside of its folder",
+            raise _UnsafeError(
+                "have only members that stay inside its folder",
                 f"a name {problem}: {name[:200]!r}",
             )
     return parts
 
 
 def _is_of_macos(parts: tuple[str, ...]) -> bool:
-    # `._weights.hdf5` is no HDF5 file: it holds what macOS knows of `weights.hdf5`.
+    # `._weights.hdf5` is not an HDF5 file: it holds macOS metadata of `weights.hdf5`.
     return parts[0] == "__MACOSX" or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
 
 
 def _require_plain(is_plain: bool, name: str) -> None:
     if not is_plain:
-        raise _Unsafe(
+        raise _UnsafeError(
             "have only plain files and folders as members",
-            f"{name!r}, a link, a device or something else",
+            f"{name!r}, a link, a device or another special file",
         )
 
 
 def _unpack_zip(file: BinaryIO, size: int, folder: _Folder) -> None:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        # Members that share their bytes can be many times what the archive is.
+        # Members that share bytes can expand to many times the size of the archive.
         if sum(member.compress_size for member in members) > size:
-            raise _Unsafe("be as large as its members together", "members that overlap")
-        # All is checked before any is written.
+            raise _UnsafeError("have members that do not overlap", "overlapping members")
+        # All members are checked before the first one is written.
         places = [_claim_zip_member(member, folder) for member in members]
         for member, place in zip(members, places):
             if place is None:
@@ -284,9 +294,9 @@ def _unpack_zip(file: BinaryIO, size: int, folder: _Folder) -> None:
                 continue
             with archive.open(member) as source:
                 folder.write(place, source.read, member.file_size)
-                # The checksum is compared at the end of the member, which this makes sure of.
+                # Reads past the end, where zipfile compares the checksum.
                 if source.read(1):
-                    raise EOFError(f"{member.orig_filename!r} goes on after its end")
+                    raise EOFError(f"{member.orig_filename!r} is longer than its header says")
 
 
 def _is_folder(member: zipfile.ZipInfo) -> bool:
@@ -294,22 +304,23 @@ def _is_folder(member: zipfile.ZipInfo) -> bool:
 
 
 def _claim_zip_member(member: zipfile.ZipInfo, folder: _Folder) -> pathlib.Path | None:
-    # `filename` is what zipfile made of it: it ends at a NUL, for example.
+    # zipfile's own `filename` is cut, for example at a NUL.
     name = member.orig_filename
     is_folder = _is_folder(member)
-    # 0 where the archive was not made on Unix. There a folder is what ends in a slash.
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    _require_plain(kind in (0, stat.S_IFREG) or (kind == stat.S_IFDIR and is_folder), name)
+    # 0 if the archive was not created on Unix; a folder's name then ends in a slash.
+    file_type = stat.S_IFMT(member.external_attr >> 16)
+    is_plain = file_type in (0, stat.S_IFREG) or (file_type == stat.S_IFDIR and is_folder)
+    _require_plain(is_plain, name)
     if member.flag_bits & 0x41:
-        raise _Unsafe("be without a password", f"{name!r}, which is encrypted")
-    # zipfile unpacks the other methods without a bound on the memory that it takes.
+        raise _UnsafeError("not be encrypted", f"an encrypted member {name!r}")
+    # zipfile's other compression methods take unbounded memory.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise _Unsafe(
-            "have members that are stored or deflated",
+        raise _UnsafeError(
+            "have only stored or deflated members",
             f"{name!r} with compression method {member.compress_type}",
         )
     if member.file_size > _RATIO * member.compress_size + _GRACE:
-        raise _Unsafe(
+        raise _UnsafeError(
             f"expand to no more than {_RATIO} times its size",
             f"{name!r}, which expands from {member.compress_size:,} to {member.file_size:,} bytes",
         )
@@ -317,17 +328,17 @@ def _claim_zip_member(member: zipfile.ZipInfo, folder: _Folder) -> pathlib.Path 
 
 
 class _Tar:
-    """What tarfile reads from: headers by `read`, and never backwards.
+    """A forward-only stream for tarfile that bounds the size of headers.
 
-    tarfile believes what headers say of their size, which may be more than there is memory for.
-    The content of members is read by `take`, past tarfile.
+    tarfile trusts the size in a header, which may exceed the memory. Headers are read with `read`;
+    the content of members is read with `take`, without tarfile.
 
     Args:
-        stream: the bytes of the archive.
-        limit: how many there may be.
+        stream: the uncompressed archive.
+        limit: largest number of bytes to read.
     """
 
-    def __init__(self, stream: BinaryIO, limit: int) -> None:
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, limit: int) -> None:
         self.last_header = b""
         self._stream = stream
         self._limit = limit
@@ -335,7 +346,7 @@ class _Tar:
         self._header_left = _LONGEST_HEADER
 
     def next_member(self) -> None:
-        """Lets the headers of one more member be read."""
+        """Allows the headers of one more member to be read."""
         self._header_left = _LONGEST_HEADER
 
     def tell(self) -> int:
@@ -343,14 +354,14 @@ class _Tar:
 
     def seek(self, position: int) -> None:
         if position < self._position:
-            raise _Unsafe("have its members one after the other", "a member of negative size")
+            raise _UnsafeError("have its members in sequence", "a member of negative size")
         while self._position < position and self.take(min(_CHUNK, position - self._position)):
             pass
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= self._header_left:
-            raise _Unsafe(
-                f"have members with headers of at most {_LONGEST_HEADER:,} bytes", "a longer one"
+            raise _UnsafeError(
+                f"have members with headers of at most {_LONGEST_HEADER:,} bytes", "a longer header"
             )
         self._header_left -= size
         self.last_header = self.take(size)
@@ -360,12 +371,12 @@ class _Tar:
         data = self._stream.read(size)
         self._position += len(data)
         if self._position > self._limit:
-            raise _Unsafe(f"expand to no more than {_RATIO} times its size", "more than that")
+            raise _UnsafeError(f"expand to no more than {_RATIO} times its size", "more bytes")
         return data
 
 
 def _unpack_tar(stream: _Tar, folder: _Folder) -> None:
-    with tarfile.open(fileobj=stream, mode="r:") as archive:
+    with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r:") as archive:
         for member in archive:
             is_plain = member.isdir() or (member.isfile() and not member.issparse())
             _require_plain(is_plain and member.size >= 0, member.name)
@@ -376,10 +387,10 @@ def _unpack_tar(stream: _Tar, folder: _Folder) -> None:
                 stream.seek(member.offset_data)
                 folder.write(place, stream.take, member.size)
             stream.next_member()
-    # tarfile takes a damaged header, and the end of the file, for the end of the archive. That is
-    # a block of zeros.
+    # tarfile also stops at a damaged header or at the end of the file; a whole archive ends in a
+    # block of zeros.
     if stream.last_header != bytes(_BLOCK):
-        raise EOFError("there is no end of the archive")
-    # gzip compares its checksum at the end of the stream.
+        raise EOFError("the archive has no end marker")
+    # Reads to the end, where gzip compares its checksum.
     while stream.take(_CHUNK):
         pass

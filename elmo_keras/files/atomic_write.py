@@ -1,23 +1,25 @@
-"""Files that are there as a whole or not at all."""
+"""Atomic writes: after a crash at any moment a file has its old content or its new content."""
 
 import contextlib
 import errno
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-# Errors of systems that cannot sync a folder; renames there are as safe as the system makes them.
+# Errors of file systems that cannot sync a directory.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_UNCHANGED = "The previous content is unchanged."
+_ADVICE = "Make room, or name another place."
 
 
 class Content(NamedTuple):
-    """The content of a file to be written.
+    """The content of a file that is to be written.
 
     Attributes:
         digest: sha256 of the content, 64 hexadecimal digits.
-        write: writes the content into a file that is open for reading and writing bytes.
+        write: function that writes the content to a binary file open for reading and writing.
     """
 
     digest: str
@@ -25,29 +27,35 @@ class Content(NamedTuple):
 
 
 def text_content(text: str) -> Content:
-    """A text as the content of a file, in UTF-8. Line ends stay as they are."""
+    """Returns a text as the content of a UTF-8 file, with its line breaks unchanged."""
     data = text.encode("utf-8")
 
-    def write(file):
+    def write(file: BinaryIO) -> None:
         file.write(data)
 
     return Content(hashlib.sha256(data).hexdigest(), write)
 
 
-def one_a_line(words: Iterable[str]) -> str:
-    """The text of a vocabulary file: a word a line, in the order of their ids."""
-    return "".join(f"{word}\n" for word in words)
-
-
 @contextlib.contextmanager
-def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A path beside `path` to write to, whose file is put in its place at the end.
+def atomic_write(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Replaces a file on leaving the context.
 
-    Where the writing fails, on a full disk say, or the program is killed, or the machine loses
-    power, what was at `path` before is still there.
+    The caller writes the new content to the yielded path, in the same directory. If writing fails,
+    the process is killed or the machine loses power, the previous file is still in place.
 
     Args:
-        path: of the file to be.
+        path: path of the file.
+
+    Yields:
+        The path to write to.
+
+    Example:
+
+    >>> import pathlib
+    >>> with atomic_write(pathlib.Path("notes.txt")) as partial:
+    ...     size = partial.write_text("new content")
+    >>> pathlib.Path("notes.txt").read_text()
+    'new content'
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -55,86 +63,72 @@ def written_whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
-        sync_folder(path.parent)
+        sync_directory(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
+def write_atomically(
+    path: str | os.PathLike,
+    write: Callable[[BinaryIO], None],
+    state: str = _UNCHANGED,
+    advice: str = _ADVICE,
+) -> None:
+    """Writes a file with `atomic_write`; creates its directory if it does not exist.
+
+    Args:
+        path: path of the file.
+        write: function that writes the content to a binary file open for reading and writing.
+        state: sentence of the error about the previous file.
+        advice: sentence of the error about the next step.
+
+    Raises:
+        OSError: if the file cannot be written; the previous file is then unchanged.
+    """
+    path = pathlib.Path(path)
+    with describing_errors(path, state, advice):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as partial, open(partial, "wb+") as file:
+            write(file)
+
+
 def write_synced(path: pathlib.Path, content: Content) -> None:
-    """Writes a file, and returns when the disk has it."""
+    """Writes a file in place and waits until it is on the disk."""
     with open(path, "wb+") as file:
         content.write(file)
         file.flush()
         os.fsync(file.fileno())
 
 
-def write_whole(path, write: Callable[[BinaryIO], None], *told: str) -> None:
-    """Writes a file into a folder that is made if absent; it replaces the previous one as a whole.
-
-    Args:
-        path: of the file.
-        write: writes the content into a file that is open for reading and writing bytes.
-        *told: state and advice of the error, see `writing`.
-
-    Raises:
-        OSError: if it cannot be written, on a full disk say. The previous file is then unchanged.
-    """
-    with _replacing(path, *told) as partial, open(partial, "wb+") as file:
-        write(file)
-
-
-def write_words(words: Iterable[str], path) -> None:
-    """Writes a vocabulary file, a word a line, as `write_whole` does.
-
-    Args:
-        words: in the order of their ids.
-        path: of the file.
-
-    Raises:
-        OSError: if it cannot be written. The previous file is then unchanged.
-    """
-    with _replacing(path) as partial:
-        partial.write_text(one_a_line(words), encoding="utf-8", newline="\n")
-
-
 @contextlib.contextmanager
-def _replacing(path, *told):
-    path = pathlib.Path(path)
-    with writing(path, *told):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as partial:
-            yield partial
-
-
-@contextlib.contextmanager
-def writing(
-    path: pathlib.Path,
-    state: str = "What was there before is unchanged.",
-    advice: str = "Make room, or name another place.",
+def describing_errors(
+    path: pathlib.Path, state: str = _UNCHANGED, advice: str = _ADVICE
 ) -> Iterator[None]:
-    """Inside, an error of the system becomes one that says what happened to `path`.
+    """Adds the path, its state and advice to any OSError raised in the context.
 
     Args:
-        path: the file or folder that is written.
-        state: the state that it is in after an error.
-        advice: what to do then.
+        path: the file or directory that is written.
+        state: sentence about the content of `path` after the error.
+        advice: sentence about the next step.
 
     Raises:
-        OSError: with the `errno` of the system's own error.
+        OSError: with the `errno` of the original error.
     """
     try:
         yield
     except OSError as error:
-        told = OSError(f"{path} must be written as a whole. Received: {error}. {state} {advice}")
-        told.errno = error.errno
-        raise told from error
+        described = OSError(
+            f"{path} must be written as a whole. Received: {error}. {state} {advice}"
+        )
+        described.errno = error.errno
+        raise described from error
 
 
-def sync_folder(folder: pathlib.Path) -> None:
-    """Returns when the disk has the names of a folder's files, where the system can tell."""
+def sync_directory(directory: pathlib.Path) -> None:
+    """Waits until the names of a directory's files are on the disk, where the system can tell."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows does not open folders.
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError:  # Windows does not open directories.
         return
     try:
         os.fsync(handle)

@@ -37,7 +37,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from elmo_keras.files import safe_json
-from elmo_keras.files.atomic_write import Content, sync_folder, text_content, write_synced, writing
+from elmo_keras.files.atomic_write import (
+    Content,
+    describing_errors,
+    sync_directory,
+    text_content,
+    write_synced,
+)
 from elmo_keras.files.safe_hdf5 import digest_in
 
 try:
@@ -81,14 +87,14 @@ class FileSet:
         """
         digests = {name: part.digest for name, part in parts.items()}
         index = json.dumps({**content, KEY: digests}, indent=2, ensure_ascii=False)
-        with writing(directory):
+        with describing_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
         with _alone(directory):
-            with writing(directory):
+            with describing_errors(directory):
                 self._finish(directory)
                 self._stage(directory, {**parts, self.index: text_content(f"{index}\n")})
             new = self._new(directory)
-            with writing(
+            with describing_errors(
                 directory,
                 f"The new files are whole in {new.name}, where they are read.",
                 "Save again to move them into their places.",
@@ -162,9 +168,9 @@ class FileSet:
             partial.mkdir()
             for name, content in contents.items():
                 write_synced(partial / name, content)
-            sync_folder(partial)
+            sync_directory(partial)
             os.replace(partial, new)
-            sync_folder(directory)
+            sync_directory(directory)
             if has_old:
                 os.replace(index, new / _REPLACED)
         except BaseException:
@@ -177,8 +183,8 @@ class FileSet:
         """Steps 4 and 5 of a save that counts; removes the leftovers of one that does not."""
         partial, new = self._partial(directory), self._new(directory)
         if not (directory / self.index).exists() and (new / self.index).exists():
-            sync_folder(new)
-            sync_folder(directory)
+            sync_directory(new)
+            sync_directory(directory)
             listed = _listed(new / self.index)
             for name in self.parts:
                 if name in listed and (new / name).exists():
@@ -186,9 +192,9 @@ class FileSet:
             for name in self.parts:
                 if name in _listed(new / _REPLACED) - listed - self._listed_by_others(directory):
                     (directory / name).unlink(missing_ok=True)
-            sync_folder(directory)
+            sync_directory(directory)
             os.replace(new / self.index, directory / self.index)
-            sync_folder(directory)
+            sync_directory(directory)
         for folder in (partial, new):
             if folder.exists():
                 shutil.rmtree(folder)

@@ -1,6 +1,6 @@
-"""Formats and encodings that the first bytes of a file reveal.
+"""Detects file formats and text encodings from the first bytes of a file.
 
-Readers of text ask here before they read, so that no file is taken for another kind of file.
+Text readers check here first, so that they never misread a file of another format.
 """
 
 import codecs
@@ -10,12 +10,12 @@ import shlex
 import unicodedata
 from typing import NamedTuple
 
-# Bytes that are enough to recognise a file. Fewer are fine.
+# Number of bytes that suffice to detect a format. Fewer are allowed.
 SAMPLE = 2**13
 
 UTF8_MARK = codecs.BOM_UTF8
 
-# Names of formats that a reader may treat in its own way.
+# Names of formats for which readers have a special case.
 GZIP, BZIP2, ZIP = "a gzip file", "a bzip2 file", "a zip archive"
 FASTTEXT, PICKLE, NUMPY = "a fastText model (.bin)", "a pickle, as gensim's .kv", "NumPy's .npy"
 
@@ -26,9 +26,10 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
-# Compressions of one file, each with the command that reads it from its standard input.
+# Compression formats of a single file, with a command that decompresses standard input.
+_GZIP_MAGIC = b"\x1f\x8b"
 _COMPRESSIONS = (
-    (rb"\x1f\x8b", GZIP, "gzip -dc"),
+    (_GZIP_MAGIC, GZIP, "gzip -dc"),
     (rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", BZIP2, "bzip2 -dc"),
     (rb"\xfd7zXZ\x00", "an xz file", "xz -dc"),
     (rb"\x5d\x00\x00", "an LZMA file", "xz -dc"),
@@ -36,7 +37,7 @@ _COMPRESSIONS = (
     (rb"\x04\x22\x4d\x18", "an LZ4 file", "lz4 -dc"),
     (rb"\x1f\x9d", "a file of Unix compress", "gzip -dc"),
 )
-# Archives of several files, each with the command that unpacks one by its name.
+# Archive formats, with a command that unpacks the archive named in its argument.
 _ARCHIVES = (
     (rb"PK\x03\x04|PK\x05\x06", ZIP, "unzip"),
     (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x"),
@@ -62,9 +63,9 @@ class Found(NamedTuple):
     """A format that is not UTF-8 text.
 
     Attributes:
-        name: str. The format in an error, as in "Received: NAME."
-        advice: str or `None`. The step that makes text of the file, one or more sentences; `None`
-            where it depends on the content.
+        name: str. Name of the format, as used in "Received: NAME."
+        advice: str or `None`. How to convert the file to text, one or more sentences; `None` if
+            that depends on the content.
     """
 
     name: str
@@ -79,17 +80,17 @@ def find_foreign(
 ) -> Found | None:
     """Detects a format or an encoding that cannot be read as UTF-8 text.
 
-    UTF-16 and UTF-32 are known by their byte order marks, and without a mark by their zero bytes.
+    UTF-16 and UTF-32 are detected by their byte order mark, or else by their zero bytes.
 
     Args:
-        head: bytes. The beginning of the content, after decompression. `SAMPLE` bytes are enough.
+        head: bytes. The first `SAMPLE` bytes of the content, or all of it, after decompression.
         path: path of the file, for the commands in the advice.
-        compression: `"gzip"`, `"bz2"` or `"zip"` if `head` comes out of such a file. Defaults to
-            `None`.
-        member: str. Name of the file in the zip. Defaults to `None`.
+        compression: `"gzip"`, `"bz2"` or `"zip"` if `head` was decompressed from such a file.
+            Defaults to `None`.
+        member: str. Name of the file in a zip archive. Defaults to `None`.
 
     Returns:
-        `Found`, or `None` for text and for bytes of no known format.
+        `Found`, or `None` for text and for unknown binary formats.
 
     Example:
 
@@ -128,18 +129,20 @@ def find_foreign(
 def check_is_text(
     head: bytes, path: str | os.PathLike, must_be: str, compression: str | None = None
 ) -> None:
-    """Refuses the beginning of a file that is not UTF-8 text.
+    """Raises a ValueError for a file in a known format or encoding other than UTF-8 text.
 
-    Single bytes that are not UTF-8 pass: the readers treat them as they document it.
+    Single bytes that are not valid UTF-8 are accepted here; each reader documents how it handles
+    them.
 
     Args:
         head: bytes. The beginning of the content, after decompression.
         path: path of the file.
-        must_be: str. The kind of file that is read, as in "PATH must be MUST_BE."
-        compression: `"gzip"` or `"bz2"` if `head` comes out of such a file. Defaults to `None`.
+        must_be: str. Description of the expected file, as in "PATH must be MUST_BE."
+        compression: `"gzip"` or `"bz2"` if `head` was decompressed from such a file. Defaults to
+            `None`.
 
     Raises:
-        ValueError: if the file is UTF-16, UTF-32, or of a known format other than text.
+        ValueError: if the file is UTF-16, UTF-32, or in a known format other than text.
 
     Example:
 
@@ -151,6 +154,21 @@ def check_is_text(
         raise ValueError(f"{path} must be {must_be}. Received: {found.name}. {advice}")
 
 
+def is_gzip(head: bytes) -> bool:
+    """Returns whether a file is gzip-compressed.
+
+    Args:
+        head: bytes. The first bytes of the file, at least two.
+
+    Example:
+
+    >>> import gzip
+    >>> is_gzip(gzip.compress(b"text")), is_gzip(b"text")
+    (True, False)
+    """
+    return head.startswith(_GZIP_MAGIC)
+
+
 def find_encoding(head: bytes) -> str | None:
     """Detects UTF-16 and UTF-32.
 
@@ -158,8 +176,8 @@ def find_encoding(head: bytes) -> str | None:
         head: bytes. The beginning of a text.
 
     Returns:
-        The encoding's name as iconv knows it: `"UTF-16"` and `"UTF-32"` with a byte order mark,
-        else `"UTF-16LE"` and the like. `None` for all other bytes.
+        The encoding's name for iconv: `"UTF-16"` or `"UTF-32"` if there is a byte order mark, else
+        a name with the byte order, such as `"UTF-16LE"`. `None` for all other bytes.
     """
     for mark, name in _MARKS:
         if head.startswith(mark):
@@ -167,14 +185,14 @@ def find_encoding(head: bytes) -> str | None:
     head = head[: min(SAMPLE, len(head) // 4 * 4 or len(head))]
     zeros = [head[place::4].count(0) for place in range(4)]
     units = len(head) // 4
-    # Characters are below 0x40000: one byte of a UTF-32 unit is 0, and another at most 3.
+    # Code points are below 0x40000: one byte of a UTF-32 unit is 0, and another at most 3.
     if units >= 2:
         if zeros[3] == units and zeros[0] <= units / 8 and max(head[2::4]) <= 3:
             return "UTF-32LE"
         if zeros[0] == units and zeros[3] <= units / 8 and max(head[1::4]) <= 3:
             return "UTF-32BE"
-    # U+00xx has a zero in one byte: all of Latin-1; spaces, digits and line ends of other scripts.
-    # U+xx00 has one in the other byte: U+4E00 is the most frequent Chinese character but one.
+    # U+00xx has a zero byte: all of Latin-1, and the spaces, digits and line breaks of any script.
+    # U+xx00 has a zero in the other byte: U+4E00 is the second most frequent Chinese character.
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
     is_utf8 = head.decode("utf-8", "replace").count("\ufffd") < len(head) / 8
     for name, these, others in (("UTF-16LE", odd, even), ("UTF-16BE", even, odd)):
@@ -182,26 +200,26 @@ def find_encoding(head: bytes) -> str | None:
         is_other = these >= 12 and these >= len(head) / 128
         looks_so = (is_latin or is_other) and others <= these / 16
         if looks_so or (these >= 4 and not is_utf8):
-            # The sample may end within a pair of surrogates.
+            # The sample may end inside a surrogate pair.
             text = codecs.getincrementaldecoder(name)("replace").decode(head)
             if sum(map(_is_odd, text)) <= len(text) / 32:
                 return name
     return None
 
 
-def _is_odd(character):
-    """Whether a character is rare in text: a control character, or one without a meaning."""
+def _is_odd(character: str) -> bool:
+    """Returns whether a character is rare in text: a control or an unassigned character."""
     if character in "\t\n\v\f\r\x1a\x85":
         return False
     return character == "\ufffd" or unicodedata.category(character) in ("Cc", "Cn", "Co", "Cs")
 
 
-def _piped(tool, path, compression, member):
-    """A shell command that applies `tool` to the content of a file."""
+def _piped(tool: str, path: str | os.PathLike, compression: str | None, member: str | None) -> str:
+    """Returns a shell command that applies `tool` to the decompressed content of a file."""
     path = shlex.quote(os.fspath(path))
-    if compression == "zip":
+    if compression == "zip" and member is not None:
         return f"unzip -p {path} {shlex.quote(member)} | {tool}"
     if compression is not None:
         return f"{ {'gzip': 'gzip', 'bz2': 'bzip2'}[compression] } -dc < {path} | {tool}"
-    # iconv takes a name, also where the shell has no redirection of bytes.
+    # PowerShell cannot redirect bytes, but iconv takes a file name.
     return f"{tool} {path}" if tool.startswith("iconv") else f"{tool} < {path}"

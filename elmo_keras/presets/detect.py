@@ -18,14 +18,14 @@ class Found(NamedTuple):
     """The files of one model.
 
     Attributes:
-        kind: `"preset"`, `"hdf5"`, `"training"`, `"hub"` or `"manylangs"`.
+        format: `"preset"`, `"hdf5"`, `"training"`, `"hub"` or `"manylangs"`.
         directory: where they are.
         options: path of the JSON file of options, where the kind has one.
         weights: path of the weights; of a TensorFlow checkpoint without its `.index`.
         vocabulary: path of a file of words, if there is one.
     """
 
-    kind: str
+    format: str
     directory: pathlib.Path
     options: pathlib.Path | None = None
     weights: pathlib.Path | None = None

@@ -81,7 +81,7 @@ def load(
             found = detect(paths)
             softmax = _read_softmax(paths, vocabulary) if with_softmax else None
             loaded = _load(found, cls, base or cls, vocabulary, token_embeddings, softmax, options)
-            if with_task and found.kind == "preset":
+            if with_task and found.format == "preset":
                 loaded = loaded._replace(task=native_format.read_task(found.directory))
             return loaded
 
@@ -141,7 +141,7 @@ def _of_one_save(paths: Sequence[pathlib.Path], read: Callable[[], _Result]) -> 
 
 
 def _load(found, cls, base, vocabulary, token_embeddings, softmax, options):
-    if found.kind == "preset":
+    if found.format == "preset":
         _refuse_words(vocabulary, token_embeddings)
         layer = native_format.load_preset(found.directory, cls, base, **options)
         has_mix = bool(getattr(layer, "scalar_mixes", ()))
@@ -166,15 +166,15 @@ def _read_softmax(paths, vocabulary):
 
 def _open(found: Found, vocabulary, token_embeddings) -> AbstractContextManager[Checkpoint]:
     words = found.vocabulary if vocabulary is None else pathlib.Path(vocabulary)
-    if found.kind == "hdf5":
+    if found.format == "hdf5":
         return bilm_hdf5.open_hdf5(found.options, found.weights, words, token_embeddings)
     if token_embeddings is not None:
         raise ValueError(
             "`token_embeddings` stand beside HDF5 weights. Received: a source of another format."
         )
-    if found.kind == "training":
+    if found.format == "training":
         return tensorflow_v1.open_training_checkpoint(found.options, found.weights, words)
-    if found.kind == "hub":
+    if found.format == "hub":
         return tensorflow_v1.open_hub_module(found.weights)
     return manylangs.open_manylangs(found.directory)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import keras
 
 from elmo_keras.files import vocabulary_file
-from elmo_keras.files.atomic_write import text_content, write_whole
+from elmo_keras.files.atomic_write import text_content, write_atomically
 from elmo_keras.models.bidirectional_language_model import BidirectionalLanguageModel
 from elmo_keras.text.word_vocabulary import WordVocabulary
 from elmo_keras.training.corpus import Corpus
@@ -222,7 +222,7 @@ def _count(corpus, directory, report):
 
 def _write_count(directory, tokens):
     text = json.dumps({"tokens": tokens}) + "\n"
-    write_whole(directory / CORPUS_SIZE, text_content(text).write)
+    write_atomically(directory / CORPUS_SIZE, text_content(text).write)
 
 
 def _sample(corpus, number):

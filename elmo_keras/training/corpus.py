@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from elmo_keras.files import first_bytes
-from elmo_keras.files.atomic_write import written_whole
+from elmo_keras.files.atomic_write import atomic_write
 from elmo_keras.text.conversion import REPLACEMENT
 from elmo_keras.text.sentence_splitter import split_sentences
 from elmo_keras.text.tokenizer import Tokenizer
@@ -116,7 +116,7 @@ class Corpus:
         number = 0
         try:
             with open(path, "rb") as file:
-                is_gzip = file.read(2) == b"\x1f\x8b"
+                is_gzip = first_bytes.is_gzip(file.read(2))
             with (gzip.open if is_gzip else open)(path, "rb") as file:
                 head = file.peek(first_bytes.SAMPLE)
                 compression = "gzip" if is_gzip else None
@@ -197,7 +197,7 @@ def write_tokenized(corpus: Corpus, directory, overwrite: bool = False) -> list[
         if path.exists() and not overwrite:
             continue
         with (
-            written_whole(path) as partial,
+            atomic_write(path) as partial,
             gzip.open(partial, "wt", encoding="utf-8", newline="\n") as file,
         ):
             is_first = True

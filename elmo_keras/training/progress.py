@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from elmo_keras.files.atomic_write import text_content, write_whole
+from elmo_keras.files.atomic_write import text_content, write_atomically
 from elmo_keras.utils.optional_module import tensorflow as tf
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
@@ -131,7 +131,7 @@ class Progress:
             with contextlib.suppress(ValueError):
                 if json.loads(line)["step"] <= self.first:
                     kept.append(line)
-        write_whole(self.path, text_content("".join(kept)).write)
+        write_atomically(self.path, text_content("".join(kept)).write)
 
 
 def _duration(seconds):

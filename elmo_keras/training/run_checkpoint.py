@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from elmo_keras.files.atomic_write import write_whole
+from elmo_keras.files.atomic_write import write_atomically
 from elmo_keras.files.safe_hdf5 import write_arrays
 
 FILE = "checkpoint.h5"
@@ -38,7 +38,7 @@ def save(checkpoint: Checkpoint, directory: pathlib.Path) -> None:
     arrays = {**checkpoint.arrays, _STATE: np.frombuffer(text.encode(), "uint8")}
     previous = "The previous one is whole." if os.path.exists(path) else "There is none before it."
     advice = "Make room and run the command again: it goes on from there."
-    write_whole(path, lambda file: write_arrays(file, arrays), previous, advice)
+    write_atomically(path, lambda file: write_arrays(file, arrays), previous, advice)
 
 
 def load(directory: pathlib.Path) -> Checkpoint | None:

@@ -17,7 +17,7 @@ pytest.importorskip("torch", reason="torch reads ELMoForManyLangs: make test-tor
 needs_strings = pytest.mark.skipif(not IS_TENSORFLOW, reason="strings are TensorFlow's")
 
 TOLERANCE = 5e-6
-CHARACTERS = [*foreign_checkpoints.MARKS, *"abcdefghé我喜欢吃苹果東京🙂", "\u3000"]
+CHARACTERS = [*foreign_checkpoints.SPECIAL_TOKENS, *"abcdefghé我喜欢吃苹果東京🙂", "\u3000"]
 WORDS = ["<oov>", "<bos>", "<eos>", "<pad>", "我", "喜欢", "abc", "a" * 48, "b" * 60, "<bow>"]
 SENTENCES = [
     ["我", "喜欢", "苹果"],
@@ -65,8 +65,8 @@ def check(elmo, sentences, true):
 
 
 @pytest.mark.parametrize("name", ["char_and_word", "char_only_legacy"])
-def test_the_programs_own_vectors(shared, name):
-    directory = shared / "fixtures" / "elmo_for_many_langs" / name
+def test_vectors_of_elmo_for_many_langs(data, name):
+    directory = data / "elmo_for_many_langs" / name
     sentences = json.loads((directory / "sentences.json").read_text())
     expected = np.load(directory / "expected_fresh.npz")
     elmo = layers(directory, keep_boundaries=False)
@@ -118,10 +118,10 @@ def test_the_marks_are_the_wrong_way_round_and_the_filler_is_not_zero(tmp_path):
 
 def test_keys_of_white_space(tmp_path):
     """The program strips the lines of a dictionary: such keys become U+3000, the last one holds."""
-    characters = [*foreign_checkpoints.MARKS, "\u00a0", "a", "\u3000", "\u2003", "b"]
+    characters = [*foreign_checkpoints.SPECIAL_TOKENS, "\u00a0", "a", "\u3000", "\u2003", "b"]
     write(tmp_path, characters=characters)
     encoder = elmo_keras.ElmoLayer.from_preset(tmp_path).token_encoder
-    assert encoder.ids_layer.characters == [*foreign_checkpoints.MARKS, "", "a", "", "\u3000", "b"]
+    assert encoder.ids_layer.characters == [*foreign_checkpoints.SPECIAL_TOKENS, "", "a", "", "\u3000", "b"]
     assert encoder.num_characters == len(characters)
 
 

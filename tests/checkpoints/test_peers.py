@@ -38,10 +38,10 @@ def python(name):
 
 
 @pytest.fixture
-def directories(shared, tmp_path):
+def directories(data, tmp_path):
     """The reference checkpoint, and the same written by us; each as the peers name its files."""
     original, written = tmp_path / "original", tmp_path / "written"
-    source = shared / "fixtures" / "allennlp_reference" / "relu_two_highways"
+    source = data / "allennlp_reference" / "relu_two_highways"
     original.mkdir()
     for name in ("model.hdf5", "options.json", "sentences.json"):
         shutil.copyfile(source / name, original / name)

@@ -1,4 +1,4 @@
-"""Vectors of the programs themselves, for checkpoints that lie beside a developer's checkout."""
+"""Vectors that bilm-tf and AllenNLP computed from the same checkpoints."""
 
 import json
 
@@ -29,16 +29,16 @@ def test_bilm_tf_carries_its_states(shared):
     for batch in range(10):
         sentences = [row[batch].split() for row in rows]
         vectors = to_numpy(elmo(ids(sentences)))
-        for got, sentence, file in zip(vectors, sentences, files):
-            true = np.concatenate(list(file[str(batch)][...]), axis=-1)
-            assert np.abs(got[: len(sentence)] - true).max() < TOLERANCE
+        for actual, sentence, file in zip(vectors, sentences, files):
+            expected = np.concatenate(list(file[str(batch)][...]), axis=-1)
+            assert np.abs(actual[: len(sentence)] - expected).max() < TOLERANCE
             checked += 1
     assert checked == 30
 
 
 @pytest.mark.parametrize("name", ["relu_two_highways"])
-def test_allennlp(shared, name):
-    directory = shared / "fixtures" / "allennlp_reference" / name
+def test_allennlp(data, name):
+    directory = data / "allennlp_reference" / name
     sentences = json.loads((directory / "sentences.json").read_text())
     options = {"output": "all", "keep_boundaries": True}
     fresh = np.load(directory / "expected_fresh_state.npz")

@@ -1,4 +1,3 @@
-import functools
 import gzip
 import hashlib
 import http.server
@@ -8,7 +7,6 @@ import sys
 import threading
 from pathlib import Path
 
-import keras
 import pytest
 
 from elmo_keras.datasets import DatasetUnavailable, _source
@@ -30,12 +28,14 @@ def no_folder(monkeypatch):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """Points the Keras cache to a folder of the test, and gives the folder of our files in it."""
-    home = tmp_path / "keras"
-    home.mkdir()
-    get_file = functools.partial(keras.utils.get_file, cache_dir=str(home))
-    monkeypatch.setattr(keras.utils, "get_file", get_file)
-    return home / _source.CACHE_SUBDIR
+    """Points the Keras cache to a temporary folder, and returns the data sets' folder in it."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path / "keras" / "elmo_keras" / _source.CACHE
+
+
+def files_in(cache):
+    """The files in a cache, without the locks that a download leaves."""
+    return [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_download_is_kept_in_the_cache(server, cache):
     assert read_source(source) == CONTENT
     assert read_source(source) == CONTENT
     assert server.asked == ["/train.txt"]
-    assert [path.name for path in cache.iterdir()] == ["some_set-train.txt"]
+    assert [path.name for path in files_in(cache)] == ["train.txt"]
 
 
 def test_prepared_content_is_what_is_checked(server, cache):
@@ -95,16 +95,19 @@ def test_damaged_download_is_an_error_and_removed(server, cache, prepare):
         read_source(source)
     assert sha256(used) in str(error.value)
     assert f"Received: sha256={sha256(damaged)}" in str(error.value)
-    assert list(cache.iterdir()) == []
+    assert files_in(cache) == []
     server.contents["/train.txt"] = CONTENT
     assert read_source(source) == used
 
 
 def test_damaged_file_in_the_cache_is_downloaded_again(server, cache):
-    cache.mkdir()
-    (cache / "some_set-train.txt").write_bytes(b"half")
     source = Source("some_set/train.txt", server.address, sha256(CONTENT))
+    read_source(source)
+    (path,) = files_in(cache)
+    path.write_bytes(b"half")
     assert read_source(source) == CONTENT
+    assert path.read_bytes() == CONTENT
+    assert len(server.asked) == 2
 
 
 @pytest.mark.parametrize("answer", ["nothing there", "nobody there", "no address"])
@@ -124,7 +127,7 @@ def test_unreachable(server, cache, answer):
     assert isinstance(error.value, OSError)
     assert address in str(error.value)
     assert "<folder>/some_set/parts/train.txt" in str(error.value)
-    assert list(cache.iterdir()) == []
+    assert files_in(cache) == []
 
 
 class TestFolder:

@@ -178,7 +178,7 @@ class TestKinds:
     def test_other_files(self, path, content):
         path.write_bytes(content)
         assert not is_archive(path)
-        refused(path, "a file of another kind")
+        refused(path, "a file in another format")
 
     @pytest.mark.parametrize("mode", ["w:bz2", "w:xz"])
     def test_other_compression(self, path, mode):
@@ -201,7 +201,7 @@ class TestKinds:
     @all_kinds
     def test_without_files(self, path, write):
         write(path, [("__MACOSX/a", b"a")])
-        refused(path, "must hold files", "without any")
+        refused(path, "must hold files", "without files")
 
 
 @all_kinds
@@ -260,7 +260,7 @@ class TestNames:
         reserve = 1 << 30
         for free in [0, reserve, reserve + 2 * len(NOISE) - 1]:
             monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: full._replace(free=free))
-            refused(path, "small enough for the disk", "1,024 MiB")
+            refused(path, "must fit on the disk", "1,024 MiB")
         enough = full._replace(free=reserve + 2 * len(NOISE))
         monkeypatch.setattr(shutil, "disk_usage", lambda _: enough)
         assert len(unpack(path)) == 2
@@ -303,7 +303,7 @@ class TestZip:
         content = bytearray(path.read_bytes())
         content[place] |= flag
         path.write_bytes(content)
-        refused(path, "password", "secret")
+        refused(path, "encrypted", "secret")
 
     @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
     def test_other_methods(self, path, method):
@@ -346,7 +346,7 @@ class TestZip:
         """If zipfile gave more than the size on paper, it would be noticed."""
         write_zip(path, [("a", NOISE)])
         monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda self, n: b"x" * n)
-        refused(path, "goes on after its end")
+        refused(path, "is longer than its header says")
 
     def test_overlapping_members(self, path):
         write_zip(path, [("a", NOISE)], STORED)
@@ -483,12 +483,12 @@ class TestTar:
         """tarfile by itself takes it for the end."""
         good = header("a", 0)
         self.write(path, mode, good, b"b" + header("a", 0)[1:], good, bytes(1024))
-        refused(path, "no end of the archive")
+        refused(path, "the archive has no end marker")
 
     @pytest.mark.parametrize("end", [b"", bytes(511), header("b", 0)[:300]])
     def test_no_end(self, path, mode, end):
         self.write(path, mode, header("a", 0), end)
-        refused(path, "no end of the archive")
+        refused(path, "the archive has no end marker")
 
     @pytest.mark.parametrize("end", [bytes(512), bytes(1024), bytes(10240) + NOISE])
     def test_end(self, path, mode, end):

@@ -10,12 +10,12 @@ import pytest
 import elmo_keras
 from elmo_keras import checkpoints
 from elmo_keras.checkpoints import softmax
+from elmo_keras.files import vocabulary_file
 from elmo_keras.files.atomic_write import (
-    sync_folder,
+    atomic_write,
+    sync_directory,
     text_content,
-    write_whole,
-    write_words,
-    written_whole,
+    write_atomically,
 )
 from elmo_keras.text.word_vocabulary import WordVocabulary
 from elmo_keras.training import command, run_checkpoint, write_vocabulary
@@ -26,16 +26,16 @@ WORDS = ["<S>", "</S>", "<UNK>", "é", "東京", "a\u2028b"]
 
 
 def write_count(number, folder):
-    command._write_count(folder, number)
+    command._write_corpus_size(folder, number)
 
 
 def write_checkpoint(number, folder):
     arrays = {"a": np.full(9, number)}
-    run_checkpoint.save(run_checkpoint.Checkpoint(arrays, {"step": number}), folder)
+    run_checkpoint.save(run_checkpoint.RunCheckpoint(arrays, {"step": number}), folder)
 
 
 WRITERS = {
-    "text": (lambda n, f: write_whole(f / "x", text_content(f"{n}" * 9).write), "x"),
+    "text": (lambda n, f: write_atomically(f / "x", text_content(f"{n}" * 9).write), "x"),
     "words": (lambda n, f: write_vocabulary(WordVocabulary([*WORDS, f"w{n}"]), f / "x"), "x"),
     "count": (write_count, "corpus.json"),
     "training": (write_checkpoint, "checkpoint.h5"),
@@ -74,7 +74,7 @@ def test_the_disk_has_the_file_before_its_name(tmp_path, monkeypatch):
     )
     usual = os.replace
     monkeypatch.setattr(os, "replace", lambda *paths: calls.append("replace") or usual(*paths))
-    with written_whole(tmp_path / "x") as partial:
+    with atomic_write(tmp_path / "x") as partial:
         partial.write_text("content")
     assert calls == [str(tmp_path / ".x.partial"), "replace", str(tmp_path)]
 
@@ -89,17 +89,17 @@ def test_a_folder_that_cannot_be_synced(tmp_path, monkeypatch):
         return fsync
 
     monkeypatch.setattr(os, "fsync", refuse(errno.EINVAL))
-    sync_folder(tmp_path)
-    sync_folder(tmp_path / "absent")
+    sync_directory(tmp_path)
+    sync_directory(tmp_path / "absent")
     monkeypatch.setattr(os, "fsync", refuse(errno.EIO))
     with pytest.raises(OSError, match="Input/output error"):
-        sync_folder(tmp_path)
+        sync_directory(tmp_path)
 
 
 def test_vocabularies_are_of_one_writer(tmp_path):
-    """The three commands that write one give the same bytes: a word a line, UTF-8, line feeds."""
+    """The three commands that write one give the same bytes: one word per line, UTF-8, line feeds."""
     expected = "<S>\n</S>\n<UNK>\né\n東京\na\u2028b\n".encode()
-    write_words(WORDS, tmp_path / "vocabulary.txt")
+    vocabulary_file.write(WORDS, tmp_path / "vocabulary.txt")
     write_vocabulary(WordVocabulary(WORDS), tmp_path / "count/vocabulary.txt")
     kernel, bias = np.zeros((len(WORDS), 2), "float32"), np.zeros(len(WORDS), "float32")
     softmax.save(softmax.Softmax(kernel, bias, WORDS), tmp_path / "softmax")

@@ -237,7 +237,7 @@ class TestResumed:
         message = interrupted(server, 100_000, 50_000)
         assert "150000 of 300000 bytes" in message
         assert re.search(
-            "must be reachable.* Received: .* local file.* calling again resumes", message
+            "must be reachable.* Received: .* local file.* the next call resumes", message
         )
         assert server.address in message
         assert files(cache) == ["weights.hdf5.part", "weights.hdf5.part.json"]

@@ -91,9 +91,9 @@ def test_a_window_is_a_sentence_to_the_model(make, tmp_path):
 @pytest.mark.parametrize(
     "name", ["char_and_word", pytest.param("char_only_legacy", marks=pytest.mark.slow)]
 )
-def test_taking_on_a_model_of_elmo_for_many_langs(shared, tmp_path, name):
+def test_taking_on_a_model_of_elmo_for_many_langs(data, tmp_path, name):
     pytest.importorskip("torch", reason="torch reads ELMoForManyLangs")
-    source = shared / "fixtures" / "elmo_for_many_langs" / name
+    source = data / "elmo_for_many_langs" / name
     corpus = small_run.write_corpus(tmp_path / "corpus")
     words, _ = training.build_vocabulary(corpus)
     training.write_vocabulary(words, tmp_path / "words")

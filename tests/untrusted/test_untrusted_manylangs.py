@@ -41,8 +41,8 @@ pytestmark = pytest.mark.slow
 GENERATIONS = ("pickles", "zip")
 EMBEDDER, ENCODER = "token_embedder.pkl", "encoder.pkl"
 CONFIG = foreign_checkpoints.manylangs_config(n_layers=1)
-CHARACTERS = [*foreign_checkpoints.MARKS, *"abcd我喜欢"]
-WORDS = [*foreign_checkpoints.MARKS, "我", "喜欢", "abc", "d"]
+CHARACTERS = [*foreign_checkpoints.SPECIAL_TOKENS, *"abcd我喜欢"]
+WORDS = [*foreign_checkpoints.SPECIAL_TOKENS, "我", "喜欢", "abc", "d"]
 ARRAYS = foreign_checkpoints.manylangs_arrays(CONFIG, len(CHARACTERS), len(WORDS))
 
 
