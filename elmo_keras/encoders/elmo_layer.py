@@ -1,5 +1,8 @@
+"""ELMo as a Keras layer."""
+
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -55,37 +58,37 @@ class ElmoLayer(TextEncoder):
     exceptions.
 
     Args:
-        token_encoder: a `TokenEncoder`, such as a `CharCNN`, or `None`, the default, for
-            `CharCNN()`: the published "small" sizes.
-        bilstm: a `BiLSTMStack`, or `None`, the default, for one of the published "small" sizes.
-            Its output must have the size of the token encoder's.
+        token_encoder: `TokenEncoder`, such as a `CharCNN`. Defaults to `None`, a `CharCNN()` of the
+            published "small" sizes.
+        bilstm: `BiLSTMStack` with the output size of the token encoder. Defaults to `None`, one of
+            the published "small" sizes.
         output: str or int. Defaults to `"mix"`.
             - `"mix"`: the learned weighted sum of all layers.
-            - `"all"`: all layers, on an axis behind time; 0 are the tokens without context.
+            - `"all"`: all layers, on an axis after time; layer 0 holds the tokens without context.
             - `"average"`: their mean.
-            - `"top"`: the last layer, or a layer's number.
-        num_representations: int. Mixes to learn, each with its own weights; more than one needs
-            `output="mix"` and gives a list. Defaults to `1`.
-        dropout: float. Rate, in training, on each output. Defaults to `0.0`.
+            - `"top"`: the last layer. An int selects a layer.
+        num_representations: int. Number of mixes, each with its own weights; more than one requires
+            `output="mix"`, and the output is a list. Defaults to `1`.
+        dropout: float. Dropout rate of each output in training. Defaults to `0.0`.
         mix_regularizer: Keras regularizer of the mixes' scalars, not of gamma. Defaults to `None`.
-        layer_norm: `False`, `True`, `"bilm-tf"` or `"allennlp"`, see `ScalarMix`; `"allennlp"`
-            counts the sentence boundaries in, as that program does. Defaults to `False`.
-        keep_boundaries: bool. Whether outputs keep the steps of the begin and the end of the
+        layer_norm: `False`, `True`, `"bilm-tf"` or `"allennlp"`, see `ScalarMix`. `"allennlp"`
+            includes the sentence boundaries, as AllenNLP does. Defaults to `False`.
+        keep_boundaries: bool. Whether outputs include the steps of the begin and the end of the
             sentence; time and mask are then 2 longer. Defaults to `False`.
-        state: `"zeros"`, `"warm"` or `"carry"`: what the LSTMs start from. Defaults to `"zeros"`.
+        state: `"zeros"`, `"warm"` or `"carry"`: initial state of the LSTMs. Defaults to `"zeros"`.
             - `"warm"`: one saved state for all sentences, set by `warm_up(sentences)`.
-            - `"carry"`: the states of the call before, for the first `max_rows` rows of a batch,
-              as the published programs have it; `reset_states()` sets them to zero. Saved in
-              `.keras`, refused under tf.distribute and by `export`.
-        max_rows: int. Largest batch of `state="carry"`. Defaults to `128`.
-        tokenizer: `elmo_keras.text.Tokenizer`, or the name of a method of it, for raw sentences.
+            - `"carry"`: the final states of the previous call, for the first `max_rows` rows of a
+              batch, as in bilm-tf and AllenNLP; `reset_states()` sets them to zero. They are saved
+              in `.keras` files, and refused under tf.distribute and by `export`.
+        max_rows: int. Largest batch with `state="carry"`. Defaults to `128`.
+        tokenizer: `elmo_keras.text.Tokenizer` for raw sentences, or the name of its method.
             Defaults to `"words"`.
-        allow_spaces: bool. Whether tokens may hold white space. Defaults to `False`: such a token
-            is an error, because it is most often a sentence that was not split.
+        allow_spaces: bool. Whether tokens may hold white space. Defaults to `False`: a token with
+            white space is an error, because it is most often a sentence that was not split.
         **kwargs: Layer keyword arguments, like `trainable`, `name` and `dtype`.
 
     Input shape:
-        One of three forms; outside of TensorFlow graphs the last one.
+        One of three forms; on JAX and torch, models need the last one.
         - sentences: `(batch,)` string, split by the tokenizer; or a Python list of str
         - tokens: `(batch, time)` string, `""` as padding; or a list of lists of str
         - ids: `(batch, time, max_characters)` int, zeros as padding; for other token encoders
@@ -96,9 +99,9 @@ class ElmoLayer(TextEncoder):
         size of a projection. For several representations a list.
 
     Raises:
-        ValueError: for text that is no batch, ids of a wrong shape or out of range, padding that is
-            not on the right. In a TensorFlow graph and in a SavedModel the same sentence comes as
-            an InvalidArgumentError; XLA and JAX's jit cannot look at values.
+        ValueError: if text is not a batch, if ids have a wrong shape or are out of range, or if
+            padding is not on the right. A TensorFlow graph and a SavedModel raise an
+            InvalidArgumentError with the same message. XLA and JAX's jit cannot check values.
 
     Example:
 
@@ -120,19 +123,19 @@ class ElmoLayer(TextEncoder):
 
     def __init__(
         self,
-        token_encoder=None,
-        bilstm=None,
-        output="mix",
-        num_representations=1,
-        dropout=0.0,
-        mix_regularizer=None,
-        layer_norm=False,
-        keep_boundaries=False,
-        state="zeros",
-        max_rows=128,
-        tokenizer="words",
-        allow_spaces=False,
-        **kwargs,
+        token_encoder: TokenEncoder | None = None,
+        bilstm: BiLSTMStack | None = None,
+        output: str | int = "mix",
+        num_representations: int = 1,
+        dropout: float = 0.0,
+        mix_regularizer: Any = None,
+        layer_norm: bool | str = False,
+        keep_boundaries: bool = False,
+        state: str = "zeros",
+        max_rows: int = 128,
+        tokenizer: Tokenizer | str = "words",
+        allow_spaces: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         _check_parts(token_encoder, bilstm)
@@ -151,8 +154,8 @@ class ElmoLayer(TextEncoder):
         if bilstm.output_dim != token_encoder.output_dim:
             raise ValueError(
                 "`token_encoder` and `bilstm` must have the same output size, because their "
-                f"outputs are mixed. Received: token_encoder with {token_encoder.output_dim}, bilstm with "
-                f"{bilstm.output_dim}. Set their `projection_dim` to the same number."
+                f"outputs are mixed. Received: token_encoder with {token_encoder.output_dim}, "
+                f"bilstm with {bilstm.output_dim}. Set their `projection_dim` to the same number."
             )
         _check_output(output, num_representations, bilstm.num_layers)
         self.token_encoder = token_encoder
@@ -168,8 +171,8 @@ class ElmoLayer(TextEncoder):
         self.allow_spaces = allow_spaces
         self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
         self.text_layer = token_encoder.text_layer()
-        self.cached_encoder = None
-        self._embedder = None
+        self.cached_encoder: CachedTokenEncoder | None = None
+        self._embedder: Embedder | None = None
         self.supports_masking = True
 
         dtype = self.dtype_policy
@@ -189,22 +192,22 @@ class ElmoLayer(TextEncoder):
         )
 
     @property
-    def ids_shape(self):
+    def ids_shape(self) -> tuple[int, ...]:
         return self.token_encoder.ids_shape
 
     @property
-    def ids_limit(self):
+    def ids_limit(self) -> Any:
         return self.token_encoder.ids_limit
 
-    def numpy_ids(self, words):
+    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
         return self.token_encoder.numpy_ids(words)
 
     @property
-    def output_dim(self):
+    def output_dim(self) -> int:
         """Size of a token's vector."""
         return 2 * self.bilstm.output_dim
 
-    def check_single_output(self):
+    def check_single_output(self) -> None:
         if self.num_representations > 1 or self.output_choice == "all" or self.keep_boundaries:
             raise ValueError(
                 "The ElmoLayer of a task model must give one vector for each token. Received: one "
@@ -215,18 +218,18 @@ class ElmoLayer(TextEncoder):
             )
 
     @property
-    def num_layers(self):
+    def num_layers(self) -> int:
         """Number of layers that are mixed: the tokens and the LSTMs."""
         return 1 + self.bilstm.num_layers
 
     @property
-    def layer_weights(self):
+    def layer_weights(self) -> Any:
         """The normalised weights of the mix and gamma; a list of pairs for several mixes."""
         weights = [mix.layer_weights for mix in self.scalar_mixes]
         return weights[0] if len(weights) == 1 else weights
 
     @classmethod
-    def from_preset(cls, source, **options):
+    def from_preset(cls, source: Any, **options: Any) -> Self:
         """Loads a pretrained model of any format.
 
         `source` is one of these:
@@ -276,7 +279,7 @@ class ElmoLayer(TextEncoder):
         """
         return loading.load(source, cls, **options).layer
 
-    def save_to_preset(self, directory, dtype="float32"):
+    def save_to_preset(self, directory: str | os.PathLike, dtype: str = "float32") -> None:
         """Writes the layer into a directory that `from_preset` reads on every backend.
 
         The preset holds the layer's config and all its weights, mixes and a warm state included.
@@ -306,19 +309,20 @@ class ElmoLayer(TextEncoder):
         """
         native_format.save_preset(self, directory, dtype)
 
-    def preset_weights(self):
+    def preset_weights(self) -> dict[str, keras.Variable]:
         weights = weights_by_path(self.token_encoder, "token_encoder")
         weights |= weights_by_path(self.bilstm, "bilstm")
-        for part in (*self.scalar_mixes, self.lstm_states):
+        own: list[Any] = [*self.scalar_mixes, self.lstm_states]
+        for part in own:
             weights |= {f"{part.name}/{weight.name}": weight for weight in part.weights}
         return weights
 
-    def zero_weight_shapes(self):
+    def zero_weight_shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = self.lstm_states.shapes
         return {f"{self.lstm_states.name}/{name}": shape for name, shape in shapes.items()}
 
     @classmethod
-    def replaced_weights(cls, options):
+    def replaced_weights(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
         return _OWN_WEIGHTS if _DECIDE_OWN_WEIGHTS & options.keys() else ()
 
     def build(self, input_shape):
@@ -344,9 +348,9 @@ class ElmoLayer(TextEncoder):
         self._check_cache(training)
         ids = self._ids_of(inputs)
         batch_size = ops.shape(ids)[0]
-        initial_state = self.lstm_states.initial(batch_size)
+        initial_state = self.lstm_states.load(batch_size)
         layers, full_mask, final_states = self.encode(ids, initial_state)
-        self.lstm_states.keep(final_states, batch_size)
+        self.lstm_states.store(final_states, batch_size)
 
         mask = full_mask if self.keep_boundaries else full_mask[:, 2:]  # padding stands right
         if not self.keep_boundaries and self.layer_norm != "allennlp":
@@ -360,12 +364,13 @@ class ElmoLayer(TextEncoder):
         ]
         return outputs if self.num_representations > 1 else outputs[0]
 
-    def encode(self, ids, initial_state=None):
-        """All layers of the biLM, sentence boundaries among the steps.
+    def encode(self, ids: Any, initial_state: Any = None) -> tuple[list[Any], Any, Any]:
+        """Computes all layers of the biLM, with the steps of the sentence boundaries.
 
         Args:
             ids: `(batch, time, *token_encoder.ids_shape)` int, padding on the right.
-            initial_state: `(hidden, cell)` of the LSTMs, see `BiLSTMStack`, or `None` for zeros.
+            initial_state: `(hidden, cell)` of the LSTMs, see `BiLSTMStack`. Defaults to `None`,
+                zeros.
 
         Returns:
             The list of layers, tokens first, each `(batch, time + 2, dim)`; their mask
@@ -397,7 +402,7 @@ class ElmoLayer(TextEncoder):
             return [sum(layers) / len(layers)]
         return [layers[-1 if self.output_choice == "top" else self.output_choice]]
 
-    def warm_up(self, sentences):
+    def warm_up(self, sentences: Any) -> None:
         """Computes the state that every sentence starts from with `state="warm"`.
 
         The layer reads the sentences one after the other and carries the state along. The final
@@ -420,18 +425,20 @@ class ElmoLayer(TextEncoder):
         ids = ops.convert_to_numpy(self.to_ids(inputs))
         if not len(ids):
             raise ValueError("`warm_up` needs at least one sentence. Received: none.")
-        state = None
+        state: Any = None
         for row in ids:
             length = int(np.any(row != 0, axis=tuple(range(1, row.ndim))).sum())
             _, _, state = self.encode(ops.convert_to_tensor(row[None, :length]), state)
-        self.lstm_states.set_row(state)
+        self.lstm_states.set_warm_state(state)
 
-    def reset_states(self):
-        """Sets the states that `state="carry"` holds to zeros; nothing for the other states."""
+    def reset_states(self) -> None:
+        """Sets carried states to zeros; does nothing unless `state="carry"`."""
         self.lstm_states.reset()
 
-    def embed(self, sentences, max_tokens=4096, progress=False):
-        """The vectors of any number of sentences, one array a sentence, in their order.
+    def embed(
+        self, sentences: Iterable[Any], max_tokens: int = 4096, progress: bool = False
+    ) -> Iterator[Any]:
+        """Computes the vectors of any number of sentences, one array for each, in their order.
 
         Sentences are read when they are needed and batched by length, so memory does not grow
         with their number. All cores are used. Start workers of `multiprocessing` with "spawn":
@@ -440,8 +447,8 @@ class ElmoLayer(TextEncoder):
         Args:
             sentences: iterable of str, of lists of str (tokens), or of int arrays `(time,
                 *ids_shape)`; of one kind.
-            max_tokens: int. Tokens of a batch, sentence boundaries among them; bounds time and
-                memory. A longer sentence is a batch of its own. Defaults to `4096`.
+            max_tokens: int. Upper bound of the tokens of a batch, sentence boundaries included;
+                bounds time and memory. A longer sentence is a batch of its own. Defaults to `4096`.
             progress: bool. Whether to show a progress bar. Defaults to `False`.
 
         Yields:
@@ -449,8 +456,8 @@ class ElmoLayer(TextEncoder):
             several representations a list. An empty sentence has no row.
 
         Raises:
-            ValueError: for a bare str, sentences of several kinds, and with `state="carry"`: what
-                it carries follows the order of the batches.
+            ValueError: for a bare str, for sentences of several kinds, and with `state="carry"`,
+                because batches are not in the order of the sentences.
 
         Example:
 
@@ -466,7 +473,7 @@ class ElmoLayer(TextEncoder):
             self._embedder = Embedder(self)
         return self._embedder.embed(sentences, max_tokens, progress)
 
-    def cache_vocabulary(self, words):
+    def cache_vocabulary(self, words: Any) -> None:
         """Computes the token vectors of some words once, and keeps them.
 
         The layer's outputs do not change. The cache is not saved. Call this method again after

@@ -1,3 +1,7 @@
+"""The projected LSTM cell, one step in plain `keras.ops`."""
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -6,7 +10,7 @@ from elmo_keras.layers.composite import Composite
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class ProjectedLSTMCell(Composite):
-    """One step of an LSTM whose hidden state is projected, with clipped cell and projection.
+    """A step of an LSTM with a projected hidden state; cell state and projection are clipped.
 
     ```
     i, f, g, o = x W + h U + b
@@ -14,18 +18,18 @@ class ProjectedLSTMCell(Composite):
     h' = clip((sigmoid(o) * tanh(c')) P)
     ```
 
-    This is the reference: it reads like the paper, and whatever runs faster is tested against it.
-    The three products are Dense layers, so that `quantize` and LoRA reach them.
+    This is the readable reference that the scans in `elmo_keras.backend` are tested against. The
+    three products are Dense layers, so that `quantize` and LoRA work on them.
 
     Args:
         units: int. Size of the cell state.
-        projection_dim: int or `None`. Size of the hidden state; `None` leaves the projection out,
-            and the hidden state has `units` entries and is not clipped. Defaults to `None`.
+        projection_dim: int or `None`. Size of the hidden state. `None` leaves out the projection:
+            the hidden state has `units` entries and is not clipped. Defaults to `None`.
         cell_clip: float or `None`. Bound of the cell state's absolute values. Defaults to `None`.
         projection_clip: float or `None`. Bound of the projected state's absolute values. Defaults
             to `None`.
-        forget_bias: float. Added to the forget gate in the cell, not in its stored bias: the sum
-            would not give the stored bias back to the last bit. Defaults to `1.0`.
+        forget_bias: float. Added to the forget gate before the sigmoid, and not stored in `b`: a
+            rounded sum could not be taken apart again exactly. Defaults to `1.0`.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Call arguments:
@@ -33,7 +37,10 @@ class ProjectedLSTMCell(Composite):
         states: `[hidden, cell]` of shapes `(batch, projection_dim)` and `(batch, units)`.
 
     Returns:
-        The hidden state and `[hidden, cell]`.
+        The new hidden state, and the new states `[hidden, cell]`.
+
+    Raises:
+        ValueError: if a size is not positive.
 
     Example:
 
@@ -49,17 +56,20 @@ class ProjectedLSTMCell(Composite):
 
     def __init__(
         self,
-        units,
-        projection_dim=None,
-        cell_clip=None,
-        projection_clip=None,
-        forget_bias=1.0,
-        **kwargs,
-    ):
+        units: int,
+        projection_dim: int | None = None,
+        cell_clip: float | None = None,
+        projection_clip: float | None = None,
+        forget_bias: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         for name, value in (("units", units), ("projection_dim", projection_dim)):
             if value is not None and value < 1 or name == "units" and value is None:
-                raise ValueError(f"`{name}` must be a positive int. Received: {name}={value}")
+                raise ValueError(
+                    f"`{name}` must be a positive int. Received: {name}={value}. "
+                    "Pass the size of the state."
+                )
         self.units = units
         self.projection_dim = projection_dim
         self.cell_clip = cell_clip
@@ -67,25 +77,25 @@ class ProjectedLSTMCell(Composite):
         self.forget_bias = forget_bias
 
     @property
-    def output_size(self):
+    def output_size(self) -> int:
         return self.projection_dim or self.units
 
     @property
-    def state_size(self):
+    def state_size(self) -> list[int]:
         return [self.output_size, self.units]
 
     @property
-    def products(self):
-        """The Dense layers of its products: `W` (with `b`), `U` and, if there is one, `P`."""
+    def products(self) -> list[keras.layers.Dense]:
+        """The Dense layers of `W` (with `b`), of `U` and, with a projection, of `P`."""
         return [self.input_gates, self.recurrent_gates, *filter(None, [self.projection])]
 
     @property
-    def matrices(self):
-        """The weights `[W, b, U, P]`, without the last where there is no projection."""
+    def matrices(self) -> list[keras.Variable]:
+        """The weights `[W, b, U, P]`, or `[W, b, U]` without a projection."""
         first, *rest = self.products
         return [first.kernel, first.bias, *(part.kernel for part in rest)]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         def dense(units, name, use_bias=False):
             return keras.layers.Dense(units, use_bias=use_bias, dtype=self.dtype_policy, name=name)
 
@@ -99,7 +109,7 @@ class ProjectedLSTMCell(Composite):
             self.build_part(self.projection, (None, self.units))
         self.keep_frozen()
 
-    def call(self, inputs, states):
+    def call(self, inputs: Any, states: list[Any]) -> tuple[Any, list[Any]]:
         hidden, cell = states
         gates = self.input_gates(inputs) + self.recurrent_gates(hidden)  # (batch, 4 * units)
         i, f, g, o = ops.split(gates, 4, axis=-1)
@@ -110,15 +120,15 @@ class ProjectedLSTMCell(Composite):
             hidden = _clip(self.projection(hidden), self.projection_clip)
         return hidden, [hidden, cell]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         batch = input_shape[0]
         hidden = (batch, self.output_size)
         return hidden, [hidden, (batch, self.units)]
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {
@@ -132,5 +142,5 @@ class ProjectedLSTMCell(Composite):
         return config
 
 
-def _clip(x, bound):
+def _clip(x: Any, bound: float | None) -> Any:
     return x if bound is None else ops.clip(x, -bound, bound)

@@ -67,7 +67,7 @@ def loss_of(call):
 
 def by_cells(monkeypatch, function):
     with monkeypatch.context() as patch:
-        patch.setattr(backend, "steps", lambda x, mask=None: None)
+        patch.setattr(backend, "sequence_layout", lambda x, mask=None: None)
         return function()
 
 
@@ -112,10 +112,10 @@ def test_in_a_graph(jit_compile, mask, monkeypatch):
     """Also under XLA, which has no scan of ours, with lengths that the graph does not know."""
     import tensorflow as tf
 
-    from elmo_keras.backend import tensorflow
+    from elmo_keras.backend.tensorflow import lstm
 
     if mask == "none, long":
-        monkeypatch.setattr(tensorflow, "_MAX_UNROLLED", 3)
+        monkeypatch.setattr(lstm, "_MAX_UNROLLED", 3)
     mask = MASKS[mask.partition(",")[0]]
     stack, given, call = case(mask)
     variables = [*given, *stack.trainable_variables]

@@ -182,14 +182,14 @@ def test_head_is_rebuilt_from_its_config():
 
 @pytest.mark.parametrize("adapted", [False, True], ids=["kernel", "cells"])
 def test_two_streams_of_one_sequence_are_its_call(adapted, monkeypatch):
-    """`read` of a sequence and of the same turned round gives what the call gives."""
+    """`call_streams` with a sequence and its reverse equals the call."""
     stack = small_models.bilstm(num_layers=3)
     x = rng().standard_normal((2, 7, 6)).astype("float32")
     state = [rng().standard_normal((2, 3, 2, size)).astype("float32") for size in (6, 16)]
     tops, final = stack(x, initial_state=state)
     if adapted:
         monkeypatch.setattr(type(stack), "_is_adapted", lambda self: True)
-    y, read_final = stack.read(np.stack([x, x[:, ::-1]]), state)
+    y, read_final = stack.call_streams(np.stack([x, x[:, ::-1]]), state)
     forward, backward = np.split(small_models.to_numpy(tops[-1]), 2, axis=-1)
     y = small_models.to_numpy(y)
     np.testing.assert_allclose(y[0], forward, atol=1e-5)
@@ -210,8 +210,8 @@ def test_dropout_of_streams(adapted, monkeypatch):
     zeros = [np.zeros((2, 1, 2, size), "float32") for size in (6, 16)]
     if adapted:
         monkeypatch.setattr(type(stack), "_is_adapted", lambda self: True)
-    y, _ = stack.read(x, zeros, keep)
-    plain, _ = stack.read(x * keep[:, 0], zeros)
+    y, _ = stack.call_streams(x, zeros, keep)
+    plain, _ = stack.call_streams(x * keep[:, 0], zeros)
     np.testing.assert_allclose(
         small_models.to_numpy(y), small_models.to_numpy(plain) * keep[:, 1], atol=1e-6
     )

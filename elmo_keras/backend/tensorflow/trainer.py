@@ -1,23 +1,36 @@
-"""Training steps on TensorFlow's side."""
+"""The training step and the optimizers of pretraining on TensorFlow."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from elmo_keras.backend.tensorflow.internals import adagrad_accumulator, adam_moments
+
 
 class Adagrad(keras.optimizers.Adagrad):
-    """Keras' Adagrad, in one pass over a weight, and of a gradient of some rows over these alone.
+    """Keras' Adagrad, updating each weight in one pass.
 
-    The others it would leave as they are: of the softmax' 30,000 words a step has seen 3,000.
+    If the gradient is `tf.IndexedSlices`, only its rows are updated; the result is the same. A step
+    of a sampled softmax sees some 3,000 of the softmax's 30,000 words. On JAX and PyTorch, and
+    inside a `tf.distribute` strategy, this is Keras' Adagrad unchanged.
     """
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates one weight; Keras calls it.
+
+        Args:
+            gradient: tensor or `tf.IndexedSlices` without repeated indices.
+            variable: Keras variable, the weight.
+            learning_rate: float scalar.
+        """
         if tf.distribute.has_strategy():
             super().update_step(gradient, variable, learning_rate)
             return
-        accumulator = self._accumulators[self._get_variable_index(variable)]
         arguments = {
             "var": variable.handle,
-            "accum": accumulator.value.handle,
+            "accum": adagrad_accumulator(self, variable).value.handle,
             "lr": tf.cast(learning_rate, variable.dtype),
             "epsilon": tf.cast(self.epsilon, variable.dtype),
         }
@@ -30,19 +43,30 @@ class Adagrad(keras.optimizers.Adagrad):
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras' Adam, in one pass over a weight."""
+    """Keras' Adam, updating each weight in one pass.
 
-    def update_step(self, gradient, variable, learning_rate):
+    On JAX and PyTorch, inside a `tf.distribute` strategy, and with `amsgrad=True`, this is Keras'
+    Adam unchanged.
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates one weight; Keras calls it.
+
+        Args:
+            gradient: tensor or `tf.IndexedSlices`.
+            variable: Keras variable, the weight.
+            learning_rate: float scalar.
+        """
         if self.amsgrad or tf.distribute.has_strategy():
             super().update_step(gradient, variable, learning_rate)
             return
-        index = self._get_variable_index(variable)
+        first_moment, second_moment = adam_moments(self, variable)
         dtype = variable.dtype
         step = tf.cast(self.iterations.value + 1, dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].value.handle,
-            v=self._velocities[index].value.handle,
+            m=first_moment.value.handle,
+            v=second_moment.value.handle,
             beta1_power=tf.cast(self.beta_1, dtype) ** step,
             beta2_power=tf.cast(self.beta_2, dtype) ** step,
             lr=tf.cast(learning_rate, dtype),
@@ -53,8 +77,29 @@ class Adam(keras.optimizers.Adam):
         )
 
 
-def training_step(loss, weights, optimizer, max_norm):
-    """See `elmo_keras.backend`. Under a strategy, batch and states are values of each replica."""
+def training_step(
+    loss: Callable[[Any, Any], tuple[Any, Any, Any]],
+    weights: list[Any],
+    optimizer: keras.optimizers.Optimizer,
+    max_norm: float,
+) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+    """Compiles a training step with gradient clipping and recurrent states.
+
+    The gradient is scaled so that its norm, over all weights and all replicas of the strategy in
+    scope, is at most `max_norm`. Then the optimizer updates the weights.
+
+    Args:
+        loss: function of a batch and of states that returns `(value, sums, new_states)`: the
+            scalar to minimise, a tensor of sums to report, and states of the same shapes.
+        weights: Keras variables to update.
+        optimizer: Keras optimizer; `training_step` builds it.
+        max_norm: bound of the gradient's norm.
+
+    Returns:
+        A function of a batch, a nest of arrays, and of states, a list of tensors. It returns
+        `(sums, norm, new_states)` with the norm before the clipping. Inside a strategy, batch and
+        states are distributed values, and the sums are added up over the replicas.
+    """
     strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
     is_distributed = tf.distribute.has_strategy()
@@ -89,8 +134,8 @@ def training_step(loss, weights, optimizer, max_norm):
     return _traced_once(replica)
 
 
-def _each_row_once(gradient):
-    """A gradient with the parts of a row that was read more than once added up."""
+def _each_row_once(gradient: Any) -> Any:
+    """Sums the parts of a sparse gradient that belong to the same row."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     rows, places = tf.unique(gradient.indices)
@@ -98,12 +143,12 @@ def _each_row_once(gradient):
     return tf.IndexedSlices(values, rows, gradient.dense_shape)
 
 
-def _traced_once(function):
-    """A function of a batch, whose arrays may differ in their first dimension, and of states."""
-    traced = []
+def _traced_once(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Compiles a function of a batch and of states; one trace serves batches of every size."""
+    traced: list[Any] = []
 
     def call(batch, states):
-        # A signature holds no None.
+        # A signature cannot hold None.
         arrays = [x for x in tf.nest.flatten(batch) if x is not None]
         states = list(states)
         if not traced:

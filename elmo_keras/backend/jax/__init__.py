@@ -1,0 +1,1 @@
+"""The JAX implementation of `elmo_keras.backend`."""

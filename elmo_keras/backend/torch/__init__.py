@@ -1,0 +1,1 @@
+"""The PyTorch implementation of `elmo_keras.backend`."""
