@@ -85,7 +85,7 @@ def export_saved_model(
     check_weights({weight.path: weight for weight in model.weights}, "model")
     encoder, vectors = _encoder(model)
     tokenizer = _tokenizer(model, encoder)
-    embedder = keras.Model(*vectors) if encoder else None
+    embedder: Any = keras.Model(*vectors) if encoder else None
 
     def inputs_of(tokens):
         return model.serving_inputs(tokens) if isinstance(model, _ServedModel) else tokens

@@ -1,4 +1,11 @@
+"""Word vectors without context, as a Keras layer."""
+
+import os
+from collections.abc import Iterable
+from typing import Any, Self
+
 import keras
+import numpy as np
 from keras import ops
 
 from elmo_keras import backend
@@ -17,30 +24,31 @@ from elmo_keras.text.word_lists import clean_words
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class StaticEmbedding(TextEncoder):
-    """One vector a word whatever stands around it: word2vec, fastText or GloVe beside ELMo.
+    """Word vectors without context: word2vec, fastText or GloVe.
 
-    The models of the ELMo paper read both, concatenated, and so can any Keras model: this layer
-    takes what an `ElmoLayer` takes, and splits sentences as it does. `from_file` reads the vectors.
+    The layer accepts the inputs of an `ElmoLayer` and splits sentences in the same way. It is the
+    baseline of an ElmoLayer, and its complement: the models of the ELMo paper concatenate both.
+    `from_file` reads the vectors.
 
-    Note on masking: a Keras mask comes with the output, and padded positions are exactly 0. A word
-    that is not in the vocabulary is 0 as well, but not masked.
+    Note on masking: the output has a Keras mask, and padded positions are exactly 0. A word that is
+    not in the vocabulary has a zero vector as well, but is not masked.
 
     Args:
-        vocabulary: list of str, or one str with a word a line: the words in the order of the
-            vectors; `""` for a vector that no word has.
+        vocabulary: list of str, or one str with one word a line: the words in the order of the
+            vectors; `""` for a vector without a word.
         dim: int. Size of a vector.
-        tokenizer: `elmo_keras.text.Tokenizer`, or the name of a method of it, for raw sentences.
+        tokenizer: `elmo_keras.text.Tokenizer` for raw sentences, or the name of its method.
             Defaults to `"words"`.
-        lowercase: bool. Whether to look words up in lower case, for vectors of lowercased text. Ids
-            stay as they are. Defaults to `False`.
-        allow_spaces: bool. Whether tokens that are not in the vocabulary may hold white space.
-            Defaults to `False`: such a token is an error, because it is most often a whole
-            sentence. Some words of GloVe hold spaces; they are looked up in any case.
+        lowercase: bool. Whether to look words up in lower case, for vectors of lowercased text.
+            Inputs of ids are not changed. Defaults to `False`.
+        allow_spaces: bool. Whether tokens outside of the vocabulary may hold white space. Defaults
+            to `False`: such a token is an error, because it is most often a whole sentence. Words
+            of the vocabulary may hold spaces in any case, as some words of GloVe do.
         trainable: bool. Whether training changes the vectors. Defaults to `False`.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Input shape:
-        One of three forms; outside of TensorFlow graphs the last one.
+        One of three forms; on JAX and torch, models need the last one.
         - sentences: `(batch,)` string, split by the tokenizer; or a Python list of str
         - tokens: `(batch, time)` string, `""` as padding; or a list of lists of str
         - ids: `(batch, time)` int: a word's place in the vocabulary plus one, 0 as padding,
@@ -50,10 +58,9 @@ class StaticEmbedding(TextEncoder):
         `(batch, time, dim)` float.
 
     Raises:
-        ValueError: for a vocabulary without words or with one twice, text that is no batch, ids of
-            a wrong shape or out of range. In a TensorFlow graph and in a SavedModel the sentence
-            about the range comes as an InvalidArgumentError; XLA and JAX's jit cannot look at
-            values.
+        ValueError: if the vocabulary has no words or one word twice, if text is not a batch, or if
+            ids have a wrong shape or are out of range. A TensorFlow graph and a SavedModel raise an
+            InvalidArgumentError for the range. XLA and JAX's jit cannot check values.
 
     Example:
 
@@ -82,13 +89,13 @@ class StaticEmbedding(TextEncoder):
 
     def __init__(
         self,
-        vocabulary,
-        dim,
-        tokenizer="words",
-        lowercase=False,
-        allow_spaces=False,
-        trainable=False,
-        **kwargs,
+        vocabulary: list[str] | str,
+        dim: int,
+        tokenizer: Tokenizer | str = "words",
+        lowercase: bool = False,
+        allow_spaces: bool = False,
+        trainable: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(trainable=trainable, **kwargs)
         check_bool("allow_spaces", allow_spaces)
@@ -108,23 +115,23 @@ class StaticEmbedding(TextEncoder):
         self.fill_padding = FillPadding(dtype=self.dtype_policy, name="fill_padding")
 
     @property
-    def vocabulary(self):
+    def vocabulary(self) -> list[str]:
         """The words in the order of the vectors, list of str."""
         return self.text_layer.vocabulary
 
     @property
-    def ids_shape(self):
+    def ids_shape(self) -> tuple[int, ...]:
         return ()  # one id for each token
 
     @property
-    def ids_limit(self):
+    def ids_limit(self) -> int:
         return len(self.vocabulary) + 2  # padding and unknown words
 
     @property
-    def output_dim(self):
+    def output_dim(self) -> int:
         return self.dim
 
-    def numpy_ids(self, words):
+    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
         words = clean_words(words)
         if self.lowercase:
             words = [lowercase_word(word) for word in words]
@@ -174,26 +181,33 @@ class StaticEmbedding(TextEncoder):
         return None  # `fill_padding` has put the mask on the output.
 
     @classmethod
-    def from_file(cls, path, words=None, max_words=None, dim=None, **options):
-        """A StaticEmbedding with the vectors of a file, see `checkpoints.read_static_vectors`.
+    def from_file(
+        cls,
+        path: str | os.PathLike,
+        words: Iterable[str] | None = None,
+        max_words: int | None = None,
+        dim: int | None = None,
+        **options: Any,
+    ) -> Self:
+        """Loads the vectors of a file, see `checkpoints.read_static_vectors`.
 
         Args:
             path: path of a file of word2vec, fastText (`.vec`) or GloVe, also as `.gz`, `.bz2`
                 or `.zip`.
-            words: the words to keep, those of them that the file has. `None`, the default, keeps
-                all.
-            max_words: int. How many words to keep at most, from the beginning of the file. `None`,
-                the default, keeps all.
-            dim: int. Size of the vectors, to choose among the files of a zip. Defaults to `None`.
-            **options: arguments of `StaticEmbedding` that the file does not decide: `lowercase`,
-                `tokenizer`, `trainable`, `dtype` and so on.
+            words: the words to keep; words that are not in the file are ignored. Defaults to
+                `None`, all words.
+            max_words: int. Maximum number of words, from the beginning of the file. Defaults to
+                `None`, all words.
+            dim: int. Size of the vectors, to select a file of a zip. Defaults to `None`.
+            **options: arguments of `StaticEmbedding`: `lowercase`, `tokenizer`, `trainable`,
+                `dtype` and so on.
 
         Returns:
             A StaticEmbedding, built.
 
         Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if it is no such file, damaged, or has none of the words.
+            FileNotFoundError: if the file does not exist.
+            ValueError: if the file has another format, is damaged, or holds none of the words.
 
         Example:
 

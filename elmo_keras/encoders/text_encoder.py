@@ -54,7 +54,7 @@ class TextEncoder(Composite):
     allow_spaces = False
     # No values here: on torch, a class attribute would hide the layer of that name.
     tokenizer: Tokenizer
-    text_layer: keras.layers.Layer | None
+    text_layer: Any  # a Keras layer, or None
     # Whether all parts have names of their own: they are then built with the weights of a preset.
     has_named_parts = False
     # Names of the constructor arguments that are layers, serialized in the config.
@@ -135,13 +135,14 @@ class TextEncoder(Composite):
                 inputs = self._ids_of_text(inputs).numpy()
         return super().__call__(inputs, *args, **kwargs)
 
-    def _to_tensor(self, inputs):
+    def _to_tensor(self, inputs: Any) -> Any:
         """Text or ids in any container as a tensor or array of one of the three forms."""
         inputs = to_batch(inputs)
         if is_text(inputs):
             inputs = string_tensor(inputs)
         elif isinstance(inputs, (list, tuple)):
-            inputs = np.asarray(inputs)
+            array: Any = np.asarray(inputs)
+            inputs = array
         if not hasattr(inputs, "dtype") or not hasattr(inputs, "shape"):
             raise self._form_error(type(inputs).__name__)
         if hasattr(inputs, "ragged_rank") and not isinstance(inputs, keras.KerasTensor):
@@ -173,7 +174,7 @@ class TextEncoder(Composite):
                 "models of elmo_keras do so themselves."
             )
 
-    def to_ids(self, inputs):
+    def to_ids(self, inputs: Any) -> Any:
         """Makes the ids of sentences or tokens, for models and datasets that start at ids.
 
         Works on any backend where TensorFlow is installed, eagerly and inside of `tf.data`.
@@ -261,7 +262,7 @@ def ids_range_rule(ids_limit: Any) -> str:
     return f"Ids must be in {' and '.join(f'[0, {limit})' for limit in limits)}."
 
 
-def check_bool(name, value):
+def check_bool(name: str, value: Any) -> None:
     """Raises a ValueError unless the argument of that name is a bool."""
     if not isinstance(value, bool):
         raise ValueError(f"`{name}` must be a bool. Received: {name}={value!r}")

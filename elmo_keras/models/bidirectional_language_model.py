@@ -19,8 +19,8 @@ from elmo_keras.models.language_model_parts import (
 )
 from elmo_keras.models.perplexity import Perplexity
 from elmo_keras.models.saved_model import SavedModel
-from elmo_keras.text.word_ids import WordIds
 from elmo_keras.text.special_tokens import SPECIAL_TOKENS, UNKNOWN_TOKEN
+from elmo_keras.text.word_ids import WordIds
 from elmo_keras.text.word_vocabulary import WordVocabulary
 
 DIRECTIONS = ("both", "forward", "backward")
@@ -83,24 +83,23 @@ class BidirectionalLanguageModel(SavedModel):
         )
         if starts_at_strings:
             inputs = keras.Input((None,), dtype="string", name="tokens")
-            words = word_ids(inputs)
-            outputs = head(top(inputs), words)
+            outputs = head(top(inputs), word_ids(inputs))
         else:
             ids = keras.Input((None, *top.token_encoder.ids_shape), dtype="int32", name="ids")
-            words = keras.Input((None,), dtype="int32", name="words")
-            inputs = [ids, words]
-            outputs = head(top(ids), words)
+            targets = keras.Input((None,), dtype="int32", name="word_ids")
+            inputs = [ids, targets]
+            outputs = head(top(ids), targets)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.starts_at_strings = starts_at_strings
         self.elmo = top
         self.head = head
-        self.words = self_vocabulary
+        self.word_vocabulary = self_vocabulary
         self._compiled = Compiled(self)
 
     @property
     def vocabulary(self):
         """The words of the softmax in the order of their numbers, list of str."""
-        return self.words.tokens
+        return self.word_vocabulary.tokens
 
     @property
     def tokenizer(self):
@@ -212,7 +211,7 @@ class BidirectionalLanguageModel(SavedModel):
             sentences: list of sentences or of token lists. An empty sentence has one word, its end.
 
         Returns:
-            `Perplexity(forward, backward, mean, words)`.
+            `Perplexity(forward, backward, mean, num_words)`.
 
         Raises:
             ValueError: if there is no sentence; or as `predict`.
@@ -259,7 +258,8 @@ class BidirectionalLanguageModel(SavedModel):
         with np.errstate(over="ignore"):
             perplexities = np.exp([forward, backward, (forward + backward) / 2])
         check_finite([perplexities], self, "perplexities")
-        return Perplexity(*map(float, perplexities), words)
+        forward, backward, mean = map(float, perplexities)
+        return Perplexity(forward, backward, mean, words)
 
     def _scores(self, rows, batch_size=128, verbose=0):
         scores = np.zeros((len(rows), 2))
@@ -307,7 +307,7 @@ class BidirectionalLanguageModel(SavedModel):
             for source in sources.values()
         )
         check_finite([logits], self, "log-probabilities")
-        logits[[self.words.token_to_index(word) for word in SPECIAL_TOKENS]] = -np.inf
+        logits[[self.word_vocabulary.token_to_index(word) for word in SPECIAL_TOKENS]] = -np.inf
         probabilities = np.exp(logits - logits.max())
         probabilities /= probabilities.sum()
         order = np.argsort(-probabilities, kind="stable")
@@ -345,7 +345,7 @@ class BidirectionalLanguageModel(SavedModel):
     def get_config(self):
         return {
             "elmo": serialize_part(self.elmo),
-            "vocabulary": self.words.text,
+            "vocabulary": self.word_vocabulary.text,
             "name": self.name,
             "trainable": self.trainable,
         }

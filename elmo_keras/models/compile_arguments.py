@@ -40,4 +40,4 @@ def is_same_loss(loss: Any, own: keras.losses.Loss | None) -> bool:
     """
     if is_auto(loss):
         return True
-    return type(loss) is type(own) and loss.get_config() == own.get_config()
+    return own is not None and type(loss) is type(own) and loss.get_config() == own.get_config()

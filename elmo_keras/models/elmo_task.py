@@ -266,12 +266,11 @@ class ElmoTask(SavedModel):
         if validation_data is not None:
             if not isinstance(validation_data, (list, tuple)):
                 validation_data = (validation_data,)
-            check_labels_given(*(*validation_data, None)[:2], name="validation_data")
+            own_x, own_y, own_weight = (*validation_data, None, None)[:3]
+            check_labels_given(own_x, own_y, name="validation_data")
             size = validation_batch_size or batch_size
-            validation_data = (*validation_data, None, None)[:3]
-            validation_data = self._labelled_batches(*validation_data, None, batch_size=size)
-        data = x, y, sample_weight, class_weight
-        data = self._labelled_batches(*data, batch_size=batch_size, shuffle=shuffle)
+            validation_data = self._labelled_batches(own_x, own_y, own_weight, batch_size=size)
+        data = self._labelled_batches(x, y, sample_weight, class_weight, batch_size, shuffle)
         # The batches are shuffled already.
         return super().fit(data, validation_data=validation_data, shuffle=False, **options)
 
@@ -290,12 +289,15 @@ class ElmoTask(SavedModel):
                 x, y, batch_size=batch_size, sample_weight=sample_weight, **kwargs
             )
         check_labels_given(x, y)
-        data = self._labelled_batches(x, y, sample_weight, None, batch_size=batch_size or 32)
+        data = self._labelled_batches(x, y, sample_weight, batch_size=batch_size or 32)
         return super().evaluate(data, **kwargs)
 
-    def _labelled_batches(self, *data, batch_size, shuffle=False):
+    def _labelled_batches(
+        self, x, y, sample_weight, class_weight=None, batch_size=32, shuffle=False
+    ):
+        data = x, y, sample_weight, class_weight
         is_compiled = self._predictor.is_compiled
-        return labelled_batches(self.preprocessor, *data, batch_size, shuffle, is_compiled)
+        return labelled_batches(self.preprocessor, data, batch_size, shuffle, is_compiled)
 
     # === Answers ===
 

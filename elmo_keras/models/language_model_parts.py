@@ -44,10 +44,16 @@ def top_layer(elmo):
 
 
 class Compiled:
-    """A model as a function from and to numpy. Keras' own would run on each replica."""
+    """A model as a function of numpy arrays that runs once, not on each replica.
 
-    def __init__(self, model):
-        self._model, self._function, self._variables = model, None, []
+    Args:
+        model: the language model.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._model = model
+        self._function: Any = None
+        self._variables: list[Any] = []
 
     def __call__(self, inputs):
         variables = self._model.variables
@@ -66,7 +72,7 @@ class Compiled:
             raise ValueError(f"`batch_size` must be a positive int. Received: {batch_size!r}")
         bar = keras.utils.Progbar(len(rows), verbose=check_verbose(verbose))
         lengths = [len(row) + 2 for row in rows]
-        most = min(MAX_TOKENS, _MAX_LOGITS // len(self._model.words))
+        most = min(MAX_TOKENS, _MAX_LOGITS // len(self._model.word_vocabulary))
         for places in places_by_length(lengths, most, batch_size):
             log_probabilities = self(self._to_inputs([rows[place] for place in places]))
             check_finite([log_probabilities], self._model, "log-probabilities")
@@ -86,7 +92,7 @@ class Compiled:
         is_word = np.arange(longest) < np.array([[len(row)] for row in rows])
         tokens = list(itertools.chain(*rows))
         ids[is_word] = encoder.numpy_ids(tokens)
-        words[is_word] = self._model.words.tokens_to_indices(tokens) + 1
+        words[is_word] = self._model.word_vocabulary.tokens_to_indices(tokens) + 1
         return [ids, words]
 
 
@@ -103,9 +109,11 @@ def read_sentences(x: Any, model, name: str) -> list[list[str]]:
     """
     if _is_numeric(x):
         raise _no_ids(name, type(x).__name__)
-    rows = read_inputs(x, model.elmo)
-    if not all(isinstance(row, list) for row in rows):
-        raise _no_ids(name, type(x).__name__)
+    rows = []
+    for row in read_inputs(x, model.elmo):
+        if not isinstance(row, list):
+            raise _no_ids(name, type(x).__name__)
+        rows.append(row)
     return rows
 
 

@@ -87,7 +87,7 @@ def check_format(format: str) -> None:
 
 
 def from_config(
-    cls: type, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    cls: Any, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
 ) -> keras.Model:
     """Builds a model around a layer from its config.
 

@@ -1,11 +1,13 @@
 """Task models in presets: the backbone's preset, with the head beside it."""
 
+import functools
 import inspect
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from elmo_keras.checkpoints.loader import StrictLoader
 from elmo_keras.encoders.elmo_layer import ElmoLayer
@@ -22,7 +24,7 @@ _GIVEN = {"self", "kwargs", "backbone", "labels", "token_encoder", "bilstm"}
 _REPLACEABLE = {"name", "preprocessor"}
 
 
-def load(cls: type, source: Any, labels: Any, options: Mapping[str, Any]) -> Any:
+def load(cls: Any, source: Any, labels: Any, options: Mapping[str, Any]) -> Any:
     """See `ElmoTask.from_preset`.
 
     Args:
@@ -43,14 +45,15 @@ def load(cls: type, source: Any, labels: Any, options: Mapping[str, Any]) -> Any
     )
     if labels is not None:
         return cls(loaded.layer, labels, **model_options)
-    _check_task(cls, loaded.task, source, model_options)
-    config = {**loaded.task.config, **model_options, "backbone": loaded.layer}
+    task: Any = loaded.task
+    _check_task(cls, task, source, model_options)
+    config = {**task.config, **model_options, "backbone": loaded.layer}
     model = saving.from_config(cls, config)
-    _set_head_weights(model, loaded.task)
+    _set_head_weights(model, task)
     return model
 
 
-def _check_task(cls, task, source, options):
+def _check_task(cls, task, source, options) -> None:
     """Raises a ValueError unless a source holds a trained model of a class."""
     name = keras.saving.get_registered_name(cls)
     if task is None or task.registered_name != name:
@@ -104,7 +107,7 @@ def _head_weights(model):
 
 def _set_head_weights(model, task):
     arrays = {
-        name: StoredArray(array.shape, array.dtype, lambda array=array: array)
+        name: StoredArray(array.shape, array.dtype, functools.partial(np.asarray, array))
         for name, array in task.weights.items()
     }
     loader = StrictLoader(

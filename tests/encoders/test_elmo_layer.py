@@ -230,7 +230,7 @@ def test_warm_state():
 
 
 def test_warm_up_errors():
-    with pytest.raises(ValueError, match="Build it with state='warm'"):
+    with pytest.raises(ValueError, match="Build the layer with state='warm'"):
         small_models.elmo().warm_up(small_models.ids())
     with pytest.raises(ValueError, match="at least one sentence"):
         small_models.elmo(state="warm").warm_up(np.zeros((0, 1, 50), "int32"))

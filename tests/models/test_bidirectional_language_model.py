@@ -72,7 +72,7 @@ def test_perplexity(model, checkpoint):
     assert found["backward_perplexity"] == pytest.approx(backward, rel=1e-6)
     assert found["perplexity"] == pytest.approx(np.sqrt(forward * backward), rel=1e-6)
     assert found["loss"] == pytest.approx(-sums.sum() / words / 2, rel=1e-6)
-    assert model.perplexity(SENTENCES).words == words
+    assert model.perplexity(SENTENCES).num_words == words
     with pytest.raises(ValueError, match="at least one sentence"):
         model.perplexity([])
 

@@ -45,7 +45,8 @@ def _check_x(x, ids_shape, starts_at_ids):
             f"{type(x).__name__} of the features {', '.join(map(repr, x))}. Pick the text: "
             "`dataset.map(lambda row, y: (row['text'], y))`."
         )
-    shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
+    shape: Any = getattr(x, "shape", None)
+    dtype: Any = getattr(x, "dtype", None)
     ids_rank = 2 + len(ids_shape)
     is_known = shape is not None and shape.rank in ((1, 2) if dtype == tf.string else (ids_rank,))
     if not is_known:

@@ -1,9 +1,7 @@
 """Checks of the arguments of `fit` and `evaluate`, and the split of validation data."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from elmo_keras.models.preprocessing.preprocessor import Preprocessor
 from elmo_keras.text.containers import to_batch
 
 
@@ -52,11 +50,8 @@ def split_examples(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple
 
 
 def labelled_batches(
-    preprocessor: Preprocessor,
-    x: Any,
-    y: Any,
-    sample_weight: Any,
-    class_weight: Mapping[Any, float] | None,
+    preprocessor: Any,
+    data: tuple[Any, ...],
     batch_size: int,
     shuffle: bool,
     is_compiled: bool,
@@ -64,11 +59,9 @@ def labelled_batches(
     """Batches with labels in the form that Keras' training loops accept.
 
     Args:
-        preprocessor: of the model.
-        x: sentences or token lists, or a `tf.data.Dataset` of batches.
-        y: labels; `None` beside a Dataset.
-        sample_weight: weights, or `None`.
-        class_weight: weights by label name or number, or `None`.
+        preprocessor: the `Preprocessor` of the model.
+        data: `x`, sentences or token lists, or a `tf.data.Dataset` of batches; `y`, labels, `None`
+            beside a Dataset; sample weights, or `None`; class weights, or `None`.
         batch_size: int.
         shuffle: bool. Whether each epoch has another order.
         is_compiled: whether each new shape is compiled.
@@ -76,6 +69,7 @@ def labelled_batches(
     Raises:
         ValueError: for labels beside a Dataset, and as `Preprocessor.examples`.
     """
+    x, y, sample_weight, class_weight = data
     if hasattr(x, "element_spec"):
         if y is not None or sample_weight is not None:
             raise ValueError(

@@ -65,7 +65,7 @@ def _read_ids(x, encoder):
                 f"{encoder.range_rule} Received: {row.min()} to {row.max()} in sentence {index}. "
                 "Make them with the token encoder's `numpy_ids(words)`."
             )
-        is_token = row.any(axis=tuple(range(1, row.ndim)))
+        is_token = np.asarray(row.any(axis=tuple(range(1, row.ndim))))
         length = int(is_token.sum())
         if not is_token[:length].all():
             raise ValueError(

@@ -165,7 +165,8 @@ def check_label_spec(y: Any, per_token: bool) -> None:
         y: tf.TypeSpec of a batch.
         per_token: whether each token has a label.
     """
-    shape, dtype = getattr(y, "shape", None), getattr(y, "dtype", None)
+    shape: Any = getattr(y, "shape", None)
+    dtype: Any = getattr(y, "dtype", None)
     if shape is None:
         raise ValueError(
             "A dataset's y must be labels, the names or numbers of classes. Received: a "
