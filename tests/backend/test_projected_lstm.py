@@ -9,7 +9,7 @@ from tests.gradients import gradients
 from tests.small_models import IS_TENSORFLOW, to_numpy
 
 TIME, DIM = 7, 3
-MANY = 40  # rows, enough for TensorFlow's other form of the forward product
+MANY = 40  # rows: TensorFlow then computes the products of the gates in another way
 MASKS = {
     "none": None,
     "equal": np.ones((4, TIME), bool),
@@ -21,7 +21,7 @@ MASKS = {
 
 
 def case(mask, num_layers=2, dtype="float32", rows=4, **options):
-    """A stack, and Keras variables of its input and its initial states."""
+    """A stack, the Keras variables of its input and initial states, and a function to call it."""
     rng = np.random.default_rng(0)
     options = {
         "units": 5,
@@ -31,7 +31,7 @@ def case(mask, num_layers=2, dtype="float32", rows=4, **options):
     } | options
     stack = layers.BiLSTMStack(num_layers, dtype=dtype, **options)
     stack.build((None, None, DIM))
-    for weight in stack.weights:  # Large enough that clips act, and not everywhere.
+    for weight in stack.weights:  # Some values are clipped, some are not.
         weight.assign(rng.normal(size=weight.shape))
     size = stack.output_dim
     states = ((2, num_layers, rows, size), (2, num_layers, rows, stack.units))
@@ -53,7 +53,7 @@ def case(mask, num_layers=2, dtype="float32", rows=4, **options):
 
 
 def loss_of(call):
-    """A scalar that every output of `call` reaches with different weights."""
+    """A function that returns a random weighted sum of all outputs of `call`."""
 
     def loss():
         rng = np.random.default_rng(2)
@@ -66,6 +66,7 @@ def loss_of(call):
 
 
 def by_cells(monkeypatch, function):
+    """The result of `function` if Keras loops over the cells."""
     with monkeypatch.context() as patch:
         patch.setattr(backend, "sequence_layout", lambda x, mask=None: None)
         return function()
@@ -86,19 +87,20 @@ def by_cells(monkeypatch, function):
     ],
     ids=str,
 )
-def test_values_and_gradients_are_the_cells(monkeypatch, mask, options):
+def test_values_and_gradients_equal_those_of_the_cells(monkeypatch, mask, options):
     stack, given, call = case(MASKS[mask], **options)
     variables = [*given, *stack.trainable_variables]
-    true = by_cells(monkeypatch, lambda: [to_numpy(y) for y in call()])
-    for y, expected in zip(call(), true, strict=True):
-        np.testing.assert_allclose(to_numpy(y), expected, atol=1e-5)
+    expected = by_cells(monkeypatch, lambda: [to_numpy(y) for y in call()])
+    for y, by_cell in zip(call(), expected, strict=True):
+        np.testing.assert_allclose(to_numpy(y), by_cell, atol=1e-5)
     expected = by_cells(monkeypatch, lambda: gradients(loss_of(call), variables))
-    for variable, ours, theirs in zip(variables, gradients(loss_of(call), variables), expected):
-        scale = max(1.0, np.abs(theirs).max())
-        np.testing.assert_allclose(ours, theirs, atol=1e-5 * scale, err_msg=variable.path)
+    actual = gradients(loss_of(call), variables)
+    for variable, by_scan, by_cell in zip(variables, actual, expected, strict=True):
+        scale = max(1.0, np.abs(by_cell).max())
+        np.testing.assert_allclose(by_scan, by_cell, atol=1e-5 * scale, err_msg=variable.path)
 
 
-def test_the_clips_act_in_these_tests():
+def test_these_cases_have_clipped_and_unclipped_values():
     _, _, call = case(MASKS["padded"])
     *outputs, hidden, cell = (to_numpy(y) for y in call())
     assert 0.1 < (np.abs(outputs[0]) == np.float32(0.1)).mean() < 0.9
@@ -109,7 +111,7 @@ def test_the_clips_act_in_these_tests():
 @pytest.mark.parametrize("mask", ["padded", "none", "none, long"])
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_in_a_graph(jit_compile, mask, monkeypatch):
-    """Also under XLA, which has no scan of ours, with lengths that the graph does not know."""
+    """The graph does not know the lengths. Under XLA, Keras loops over the cells."""
     import tensorflow as tf
 
     from elmo_keras.backend.tensorflow import lstm
@@ -127,59 +129,59 @@ def test_in_a_graph(jit_compile, mask, monkeypatch):
             loss = loss_of(lambda: [*outputs, *final])()
         return [*outputs, *final], tape.gradient(loss, stack.trainable_variables)
 
-    outputs, found = run(given[0].value, mask, *(v.value for v in given[1:]))
+    outputs, actual = run(given[0].value, mask, *(v.value for v in given[1:]))
     for y, expected in zip(outputs, call(), strict=True):
         np.testing.assert_allclose(to_numpy(y), to_numpy(expected), atol=1e-5)
-    for ours, expected in zip(found, gradients(loss_of(call), variables)[3:], strict=True):
-        np.testing.assert_allclose(to_numpy(ours), expected, atol=1e-4)
+    for gradient, expected in zip(actual, gradients(loss_of(call), variables)[3:], strict=True):
+        np.testing.assert_allclose(to_numpy(gradient), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "float64"])
 def test_other_precisions(dtype):
-    """Half precision has the values and the gradients of float32 to its rounding."""
+    """Values and gradients equal those of float32 up to rounding."""
     if dtype == "float64" and keras.backend.backend() == "jax":
         pytest.skip("JAX has float64 only where it is switched on")
     tolerance = {"mixed_bfloat16": 0.05, "mixed_float16": 0.01, "float64": 1e-5}[dtype]
-    expected, ours = (everything("padded", policy)() for policy in ("float32", dtype))
-    for found, true in zip(ours, expected, strict=True):
-        assert np.abs(found - true).max() <= tolerance * max(1.0, np.abs(true).max())
+    in_float32, in_dtype = (everything("padded", policy)() for policy in ("float32", dtype))
+    for actual, expected in zip(in_dtype, in_float32, strict=True):
+        assert np.abs(actual - expected).max() <= tolerance * max(1.0, np.abs(expected).max())
 
 
 def everything(mask, dtype, rows=4):
-    """A function that computes values and gradients of a case, in float32 numbers."""
-    # Without clips: rounding decides on which side of a clip a value falls.
+    """A function that returns the values and gradients of a case as float32 arrays."""
+    # Without clips, because rounding could move a value across the bound.
     clips = {"cell_clip": None, "projection_clip": None}
     stack, given, call = case(MASKS[mask], dtype=dtype, rows=rows, **clips)
 
     def compute():
         outputs = [to_numpy(keras.ops.cast(y, "float32")) for y in call()]
-        found = gradients(loss_of(call), [*given, *stack.trainable_variables])
-        return outputs + [gradient.astype("float32") for gradient in found]
+        all_gradients = gradients(loss_of(call), [*given, *stack.trainable_variables])
+        return outputs + [gradient.astype("float32") for gradient in all_gradients]
 
     return compute
 
 
-@pytest.mark.skipif(not IS_TENSORFLOW, reason="only TensorFlow takes many rows in another way")
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="only TensorFlow computes many rows in another way")
 def test_many_rows_in_half_precision_are_as_exact_as_the_cells(monkeypatch):
-    true = everything("none", "float32", MANY)()
+    expected = everything("none", "float32", MANY)()
     half = everything("none", "mixed_bfloat16", MANY)
     cells = by_cells(monkeypatch, half)
-    for found, theirs, exact in zip(half(), cells, true, strict=True):
-        assert np.linalg.norm(found - exact) <= 1.5 * np.linalg.norm(theirs - exact)
+    for by_scan, by_cell, exact in zip(half(), cells, expected, strict=True):
+        assert np.linalg.norm(by_scan - exact) <= 1.5 * np.linalg.norm(by_cell - exact)
 
 
-def test_frozen_weights_are_left_alone():
+def test_frozen_weights_do_not_change():
     stack, given, call = case(MASKS["padded"])
     before = stack.get_weights()
     stack.trainable = False
-    (found,) = gradients(loss_of(call), given[:1])
-    assert np.abs(found).max() > 0 and not stack.trainable_variables
-    for a, b in zip(before, stack.get_weights()):
-        np.testing.assert_array_equal(a, b)
+    (gradient,) = gradients(loss_of(call), given[:1])
+    assert np.abs(gradient).max() > 0 and not stack.trainable_variables
+    for actual, expected in zip(stack.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("adapt", ["int8", "lora"])
-def test_adapted_products_are_honoured(monkeypatch, adapt):
+def test_quantised_and_lora_products_are_used(monkeypatch, adapt):
     stack, given, call = case(MASKS["padded"])
     plain = [to_numpy(y) for y in call()]
     part = stack.backward_layers[1].cell.recurrent_gates
@@ -191,8 +193,8 @@ def test_adapted_products_are_honoured(monkeypatch, adapt):
     adapted = [to_numpy(y) for y in call()]
     assert np.abs(adapted[-3] - plain[-3]).max() > 1e-4
     expected = by_cells(monkeypatch, lambda: [to_numpy(y) for y in call()])
-    for ours, true in zip(adapted, expected):
-        np.testing.assert_allclose(ours, true, atol=1e-6)
+    for y, by_cell in zip(adapted, expected, strict=True):
+        np.testing.assert_allclose(y, by_cell, atol=1e-6)
     if adapt == "lora":
-        found = gradients(loss_of(call), [part.lora_kernel_a, part.lora_kernel_b])
-        assert all(np.abs(gradient).max() > 0 for gradient in found)
+        of_lora = gradients(loss_of(call), [part.lora_kernel_a, part.lora_kernel_b])
+        assert all(np.abs(gradient).max() > 0 for gradient in of_lora)

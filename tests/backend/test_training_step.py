@@ -14,13 +14,13 @@ RATE, BEGIN = 0.2, 1.0
 
 
 def weights():
-    """A matrix that is read by rows, and a vector that is read whole."""
+    """A matrix that the loss gathers rows of, and a vector that it uses whole."""
     rng = np.random.default_rng(0)
     return [keras.Variable(rng.normal(size=shape), dtype="float32") for shape in SHAPES]
 
 
 def batches():
-    """Rows, many of them more than once, and what each counts."""
+    """Indices of rows, many of them repeated, and a factor for each."""
     rng = np.random.default_rng(1)
     for size in (7, 4, 7):
         yield rng.integers(0, 4, size).astype("int32"), rng.normal(size=(size, DIM)).astype("f")
@@ -29,7 +29,7 @@ def batches():
 def loss(matrix, vector):
     def of_batch(batch, states):
         rows, factors = map(ops.convert_to_tensor, batch)
-        # Two reads of one matrix, as the softmax reads it for negatives and for targets.
+        # Two gathers from one matrix, like those of the softmax for negatives and targets.
         read = backend.take_rows(matrix, rows) + 0.5 * backend.take_rows(matrix, ops.flip(rows))
         value = ops.sum(factors * (read + vector))
         return value, ops.stack([value, value]), states
@@ -60,7 +60,7 @@ def adam(values, moments, all_gradients, step):
 
 @pytest.mark.parametrize("max_norm", [1.5, 100.0])
 @pytest.mark.parametrize("name", ["adagrad", "adam"])
-def test_by_hand(name, max_norm):
+def test_steps_equal_those_of_numpy(name, max_norm):
     variables = weights()
     values = [to_numpy(variable).astype("float64") for variable in variables]
     before = values[0].copy()
@@ -84,7 +84,7 @@ def test_by_hand(name, max_norm):
         np.testing.assert_allclose(float(to_numpy(norm)), expected_norm, rtol=1e-5)
         for variable, value in zip(variables, values):
             np.testing.assert_allclose(to_numpy(variable), value, rtol=1e-4, atol=1e-6)
-    # What no batch read is as it was, to the bit.
+    # Rows that no batch used are unchanged.
     np.testing.assert_array_equal(to_numpy(variables[0])[4:], before[4:].astype("float32"))
     assert np.abs(values[0][:4] - before[:4]).min() > 0
 
@@ -93,5 +93,5 @@ def test_by_hand(name, max_norm):
 def test_take_rows(dtype):
     variable = keras.Variable(np.arange(12.0).reshape(4, 3), dtype=dtype)
     rows = ops.convert_to_tensor(np.array([[3, 0], [3, 1]], "int32"))
-    found = ops.cast(backend.take_rows(variable, rows), "float32")
-    np.testing.assert_array_equal(to_numpy(found), np.arange(12.0).reshape(4, 3)[[[3, 0], [3, 1]]])
+    actual = ops.cast(backend.take_rows(variable, rows), "float32")
+    np.testing.assert_array_equal(to_numpy(actual), np.arange(12.0).reshape(4, 3)[[[3, 0], [3, 1]]])
