@@ -29,9 +29,7 @@ BLOCK = re.compile(
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
-PATH = re.compile(
-    r"`((?:elmo_keras|elmo_keras_cli|tests|benchmarks|notebooks|docs)/[\w/.*{},-]*)`"
-)
+PATH = re.compile(r"`((?:elmo_keras|elmo_keras_cli|tests|benchmarks|notebooks|docs)/[\w/.*{},-]*)`")
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
