@@ -103,7 +103,7 @@ class Reader:
         return float(value)
 
     def boolean(self, parent: Mapping[str, Any], key: str, prefix: str = "") -> bool:
-        """Returns a bool, also from the str "true" or "false"; `False` for a missing key or null."""
+        """Returns a bool, or the value of "true" or "false"; `False` for a missing key or null."""
         value: Any = parent.get(key)
         known = {None: False, False: False, True: True, "true": True, "false": False}
         value = value.lower() if isinstance(value, str) else value

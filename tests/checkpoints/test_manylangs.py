@@ -121,7 +121,14 @@ def test_keys_of_white_space(tmp_path):
     characters = [*foreign_checkpoints.SPECIAL_TOKENS, "\u00a0", "a", "\u3000", "\u2003", "b"]
     write(tmp_path, characters=characters)
     encoder = elmo_keras.ElmoLayer.from_preset(tmp_path).token_encoder
-    assert encoder.ids_layer.characters == [*foreign_checkpoints.SPECIAL_TOKENS, "", "a", "", "\u3000", "b"]
+    assert encoder.ids_layer.characters == [
+        *foreign_checkpoints.SPECIAL_TOKENS,
+        "",
+        "a",
+        "",
+        "\u3000",
+        "b",
+    ]
     assert encoder.num_characters == len(characters)
 
 

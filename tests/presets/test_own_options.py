@@ -151,7 +151,9 @@ def sources(folder):
         yield foreign_checkpoints.write_hub_module(folder / "hub", arrays, {})
     if importlib.util.find_spec("torch"):
         config = foreign_checkpoints.manylangs_config(word_dim=0)
-        arrays = foreign_checkpoints.manylangs_arrays(config, len(foreign_checkpoints.SPECIAL_TOKENS), 0)
+        arrays = foreign_checkpoints.manylangs_arrays(
+            config, len(foreign_checkpoints.SPECIAL_TOKENS), 0
+        )
         yield foreign_checkpoints.write_manylangs(
             folder / "many", config, arrays, foreign_checkpoints.SPECIAL_TOKENS, None
         )
