@@ -86,8 +86,10 @@ def train(name, corpus, vocabulary, folder, tokens):
     from elmo_keras.training import command, model_sizes
 
     dtype, recipe = OURS[name]
-    command.use_threads()
-    elmo = model_sizes.elmo_of_size(model_sizes.SIZES["mini"], dtype=dtype, tokenizer="whitespace")
+    command.set_thread_counts()
+    elmo = model_sizes.build_elmo(
+        model_sizes.MODEL_SIZES["mini"], dtype=dtype, tokenizer="whitespace"
+    )
     model = BidirectionalLanguageModel(elmo, vocabulary_file.read(pathlib.Path(vocabulary)))
     options = training.PretrainingOptions(
         tokens=tokens, batch_size=BATCH_SIZE, window=WINDOW, **recipe
@@ -116,7 +118,13 @@ def perplexities(source, vocabulary, validation):
     corpus = training.Corpus(validation, "whitespace")
     encoder = model.elmo.token_encoder
     windows = Windows(
-        corpus, model.words, encoder, rows=8, num_negatives=10**9, dropout=0.0, shuffle=False
+        corpus,
+        model.word_vocabulary,
+        encoder,
+        batch_size=8,
+        num_negatives=10**9,
+        dropout=0.0,
+        shuffle=False,
     )
     loss, states, total, tokens = window_loss(model, 8), zero_states(model, 8), np.zeros(2), 0
     for batch in windows:

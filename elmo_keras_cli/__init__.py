@@ -1,6 +1,6 @@
-"""The command `elmo-keras`: thin commands over plain functions.
+"""The command line `elmo-keras`: each command calls a function of `elmo_keras`.
 
-A package of its own, because `import elmo_keras` imports Keras and TensorFlow, which takes seconds,
-and help, usage errors and the version need neither. A command imports `elmo_keras` when it runs,
-inside of `terminal.quiet_imports`.
+It is a separate package because `import elmo_keras` imports Keras and TensorFlow, which takes
+seconds. Help, usage errors and the version need neither. A command imports `elmo_keras` when it
+runs, in `terminal.quiet_imports`.
 """

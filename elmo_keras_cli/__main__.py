@@ -1,4 +1,4 @@
-"""`python -m elmo_keras_cli`."""
+"""Entry point of `python -m elmo_keras_cli`."""
 
 from elmo_keras_cli.app import main
 

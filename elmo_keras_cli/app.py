@@ -1,4 +1,4 @@
-"""The Typer app, with all commands."""
+"""The Typer app, with all of its commands."""
 
 import os
 from typing import Annotated
@@ -15,7 +15,8 @@ from elmo_keras_cli.terminal import LOG_LEVEL, console
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-def print_version(wanted: bool):
+def print_version(wanted: bool) -> None:
+    """Print the version and exit, if the option is set."""
     if wanted:
         from importlib.metadata import version
 
@@ -31,7 +32,7 @@ def options(
             "--version", callback=print_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
-):
+) -> None:
     """ELMo as Keras layers: convert, pretrain and evaluate models."""
 
 
@@ -39,12 +40,13 @@ for command in (demo, convert, tokenize, vocabulary, pretrain, evaluate):
     app.command()(command)
 
 
-def main():
-    """Run the command that the process's arguments name.
+def main() -> None:
+    """Run the command given by the process's arguments.
 
-    TensorFlow's log is off unless the environment sets `TF_CPP_MIN_LOG_LEVEL`; 0 shows all of it.
+    TensorFlow's log is off unless the environment sets `TF_CPP_MIN_LOG_LEVEL`; 0 shows all of
+    its messages.
     """
-    # Level 2 shows errors, and TensorFlow logs a missing GPU as one. A failed operation raises an
-    # exception on every level.
+    # At level 2, TensorFlow logs a missing GPU as an error. Failed operations raise an exception
+    # at every level.
     os.environ.setdefault(LOG_LEVEL, "3")
     app()

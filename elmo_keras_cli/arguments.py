@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that are shared by several commands."""
 
 from typing import Annotated
 
@@ -15,5 +15,5 @@ TokenizerName = Annotated[
     ),
 ]
 SplitSentences = Annotated[
-    bool, typer.Option(help="Split each line into sentences, or take a line as one sentence.")
+    bool, typer.Option(help="Split each line into sentences; otherwise each line is one sentence.")
 ]

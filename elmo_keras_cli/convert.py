@@ -1,4 +1,4 @@
-"""`elmo-keras convert`."""
+"""The command `elmo-keras convert`."""
 
 import pathlib
 from typing import Annotated
@@ -13,7 +13,7 @@ def convert(
         str, typer.Argument(help="Model to read: directory, archive, file, URL or published name.")
     ],
     destination: Annotated[
-        pathlib.Path, typer.Argument(help="Folder to write; it must be new or empty.")
+        pathlib.Path, typer.Argument(help="Directory to write; it must be new or empty.")
     ],
     format: Annotated[
         str,
@@ -40,7 +40,7 @@ def convert(
         str,
         typer.Option(help="Data type of the preset's weights: float32 or float16 (half the size)."),
     ] = "float32",
-):
+) -> None:
     """Convert a published ELMo model into a preset, which every backend reads."""
     with plain_errors():
         with quiet_imports():

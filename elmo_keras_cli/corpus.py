@@ -1,4 +1,4 @@
-"""`elmo-keras tokenize` and `elmo-keras vocabulary`."""
+"""The commands `elmo-keras tokenize` and `elmo-keras vocabulary`."""
 
 import pathlib
 from typing import Annotated
@@ -11,19 +11,19 @@ from elmo_keras_cli.terminal import console, plain_errors, quiet_imports
 
 def tokenize(
     corpus: Files,
-    output: Annotated[pathlib.Path, typer.Option(help="Folder for the tokenized files.")],
+    output: Annotated[pathlib.Path, typer.Option(help="Directory for the tokenized files.")],
     tokenizer: TokenizerName = "words",
     split_sentences: SplitSentences = False,
-):
+) -> None:
     """Tokenize text files: one sentence per line, tokens separated by spaces.
 
-    On a machine without TensorFlow, `pretrain --tokenizer whitespace` reads them.
+    `pretrain --tokenizer whitespace` reads the output, even on a machine without TensorFlow.
     """
     with plain_errors():
         with quiet_imports():
             from elmo_keras import training
         source = training.Corpus(corpus, tokenizer, split_sentences)
-        for path in training.write_tokenized(source, output):
+        for path in training.write_tokenized(source, output, progress=console.is_terminal):
             console.print(f"{path} ({path.stat().st_size / 1e6:,.1f} MB)")
         if source.undecodable:
             console.print(f"{source.undecodable:,} bytes are not UTF-8, and were read as U+FFFD.")
@@ -37,23 +37,31 @@ def vocabulary(
     size: Annotated[
         int, typer.Option(help="Maximum number of words, including <S>, </S> and <UNK>.")
     ] = 30_000,
-    min_count: Annotated[int, typer.Option(help="Minimum number of times a word occurs.")] = 1,
+    min_count: Annotated[
+        int, typer.Option(help="Minimum number of occurrences of a word in the corpus.")
+    ] = 1,
     tokenizer: TokenizerName = "words",
     split_sentences: SplitSentences = False,
     model_size: Annotated[
         str,
-        typer.Option(help="Model size to estimate memory for: mini, small, medium or original."),
+        typer.Option(
+            help="Model size to estimate training memory for: mini, small, medium or original."
+        ),
     ] = "mini",
-):
+) -> None:
     """Count the words of a corpus and write the vocabulary of a language model."""
     with plain_errors():
         with quiet_imports():
             from elmo_keras import training
             from elmo_keras.training import command
         source = training.Corpus(corpus, tokenizer, split_sentences)
-        size_of_model = command.size_of(model_size)
-        words, report = training.build_vocabulary(source, size, min_count)
+        estimated_size = command.model_size(model_size)
+        words, report = training.build_vocabulary(
+            source, size, min_count, progress=console.is_terminal
+        )
         training.write_vocabulary(words, output)
-        for line in (*command.describe(report), *command.describe_model(size_of_model, len(words))):
+        for line in command.describe_vocabulary(report):
+            console.print(line)
+        for line in command.describe_model(estimated_size, len(words)):
             console.print(line)
     console.print(f"Wrote {output}")

@@ -1,4 +1,4 @@
-"""`elmo-keras demo`."""
+"""The command `elmo-keras demo`."""
 
 import pathlib
 from typing import Annotated
@@ -10,12 +10,15 @@ from elmo_keras_cli.terminal import console, plain_errors, quiet_imports
 
 def demo(
     output: Annotated[
-        pathlib.Path, typer.Option(help="Folder for the trained model and its SavedModel.")
+        pathlib.Path, typer.Option(help="Directory for the trained model and its SavedModel.")
     ] = pathlib.Path("demo_model"),
     epochs: Annotated[
-        int, typer.Option(min=1, help="Passes over SST-2 (20 over the small built-in data).")
+        int,
+        typer.Option(
+            min=1, help="Passes over the training data, SST-2; its built-in replacement takes 20."
+        ),
     ] = 3,
-):
+) -> None:
     """Train a small sentiment classifier, export it as a SavedModel and serve it."""
     with plain_errors():
         with quiet_imports():

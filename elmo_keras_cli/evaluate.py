@@ -1,4 +1,4 @@
-"""`elmo-keras evaluate`."""
+"""The command `elmo-keras evaluate`."""
 
 import pathlib
 from typing import Annotated
@@ -13,7 +13,7 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="Language model with its softmax: directory, archive, URL or published name."
+            help="Language model with a softmax: directory, archive, URL or published name."
         ),
     ],
     text: Files,
@@ -29,7 +29,7 @@ def evaluate(
         pathlib.Path | None,
         typer.Option(help="Vocabulary file, one word per line, if the model has none."),
     ] = None,
-):
+) -> None:
     """Compute a language model's perplexity on text, forward and backward."""
     with plain_errors():
         with quiet_imports():
@@ -39,9 +39,9 @@ def evaluate(
         corpus = training.Corpus(text, tokenizer or loaded.tokenizer, split_sentences)
         sentences = list(corpus)
         if not sentences:
-            raise corpus.without_tokens()
+            raise corpus.empty_error()
         result = loaded.perplexity(sentences)
     console.print(
         f"perplexity {result.mean:,.3f}: {result.forward:,.3f} forward, {result.backward:,.3f} "
-        f"backward; {result.words:,} words each"
+        f"backward; {result.num_words:,} words each"
     )

@@ -1,7 +1,8 @@
-"""`elmo-keras pretrain`."""
+"""The command `elmo-keras pretrain`."""
 
 import pathlib
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -9,8 +10,8 @@ from elmo_keras_cli.arguments import Files, SplitSentences, TokenizerName
 from elmo_keras_cli.terminal import console, plain_errors, quiet_imports
 
 
-def panel(name):
-    """Return `typer.Option`, bound to a panel of the help."""
+def panel(name: str) -> Callable[..., Any]:
+    """Return `typer.Option`, bound to a panel of the help text."""
     return lambda *args, **kwargs: typer.Option(*args, rich_help_panel=name, **kwargs)
 
 
@@ -20,7 +21,7 @@ model_option, training_option, run_option = map(panel, ("Model", "Training", "Ru
 def pretrain(
     corpus: Files,
     output: Annotated[
-        pathlib.Path, typer.Option(help="Folder of the run; an existing run is resumed.")
+        pathlib.Path, typer.Option(help="Directory of the run; an existing run is resumed.")
     ],
     validation: Annotated[
         list[str] | None,
@@ -31,7 +32,7 @@ def pretrain(
     text_tokenizer: Annotated[
         str | None,
         typer.Option(
-            help="Tokenizer of the finished model for raw text, if not the one of --tokenizer."
+            help="Tokenizer of the trained model for raw text, if not the one of --tokenizer."
         ),
     ] = None,
     size: Annotated[
@@ -70,11 +71,12 @@ def pretrain(
         ),
     ] = None,
     words: Annotated[
-        int, model_option(help="Maximum size of a vocabulary that is counted from the corpus.")
+        int, model_option(help="Maximum vocabulary size, if it is built from the corpus.")
     ] = 30_000,
     epochs: Annotated[float, training_option(help="Passes over the corpus.")] = 1.0,
     tokens: Annotated[
-        int | None, training_option(help="Number of training tokens, instead of --epochs.")
+        int | None,
+        training_option(help="Number of training tokens, as an alternative to --epochs."),
     ] = None,
     batch_size: Annotated[int, training_option(help="Parallel text streams.")] = 64,
     window: Annotated[
@@ -83,11 +85,15 @@ def pretrain(
     negatives: Annotated[
         int,
         training_option(
-            help="Words of the sampled softmax; smaller vocabularies use the full softmax."
+            help="Number of words that the sampled softmax draws; smaller vocabularies use the "
+            "full softmax."
         ),
     ] = 2048,
     dropout: Annotated[
-        float, training_option(help="Dropout rate of the LSTM layers' inputs and the last output.")
+        float,
+        training_option(
+            help="Dropout rate of each LSTM layer's input and of the last layer's output."
+        ),
     ] = 0.1,
     fresh_starts: Annotated[
         float,
@@ -123,7 +129,7 @@ def pretrain(
             "multi_worker (several machines)."
         ),
     ] = "none",
-):
+) -> None:
     """Pretrain a bidirectional language model on text.
 
     The same command resumes a run that was stopped or killed.
@@ -132,13 +138,13 @@ def pretrain(
         with quiet_imports():
             from elmo_keras import training
             from elmo_keras.training import command
-        command.use_threads()
+        command.set_thread_counts()
         texts = training.Corpus(corpus, tokenizer, split_sentences)
         held_out = training.Corpus(validation, tokenizer, split_sentences) if validation else None
-        command.run(
+        command.pretrain_from_text(
             texts,
             output,
-            command.size_of(size, units, projection, filters),
+            command.model_size(size, units, projection, filters),
             max_characters,
             source=source,
             vocabulary=vocabulary,
@@ -166,6 +172,7 @@ def pretrain(
             checkpoint_every=checkpoint_every,
             log_every=log_every,
             report=console.print,
+            progress=console.is_terminal,
         )
         if texts.undecodable:
             console.print(f"{texts.undecodable:,} bytes are not UTF-8, and were read as U+FFFD.")

@@ -1,4 +1,4 @@
-"""What the terminal shows: the command's own lines, and errors as sentences."""
+"""Terminal output: the lines of a command, errors without a traceback, no TensorFlow notes."""
 
 import contextlib
 import importlib
@@ -6,26 +6,27 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
 
 import typer
 from rich.console import Console
 
-# Lines may hold brackets and colons of the user's paths: they are not markup.
+# Markup and emoji are off because paths may hold brackets and colons.
 console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
 errors = Console(soft_wrap=True, highlight=False, markup=False, emoji=False, stderr=True)
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-# How absl starts a line of level INFO or WARNING, and the line that it puts before the first.
+# The start of absl's lines of level INFO or WARNING, and of the line that absl logs first.
 NOTE = re.compile(rb"[IW]\d{4} |WARNING: All log messages before absl::InitializeLog")
 
 
 @contextlib.contextmanager
-def quiet_imports():
-    """Hold back the notes that TensorFlow's libraries write to stderr while they are loaded.
+def quiet_imports() -> Iterator[None]:
+    """Drop the notes that TensorFlow's libraries write to stderr while they are loaded.
 
-    They write them before they read `TF_CPP_MIN_LOG_LEVEL`, so the file descriptor is redirected
-    to a pipe; all other lines are passed on at the end. TensorFlow is imported on every backend,
-    because Keras imports it later where it is installed.
+    The libraries write them before they read `TF_CPP_MIN_LOG_LEVEL`. The file descriptor is
+    therefore redirected to a pipe, and all other lines are passed on at the end. TensorFlow is
+    imported on every backend, because Keras imports it later if it is installed.
     """
     if "tensorflow" in sys.modules or os.environ.get(LOG_LEVEL) == "0" or sys.stderr is None:
         yield
@@ -34,12 +35,12 @@ def quiet_imports():
     stderr = os.dup(2)
     reading, writing = os.pipe()
     for end in (reading, writing):
-        os.set_blocking(end, False)  # Nobody reads before the end: a full pipe must not wait.
+        os.set_blocking(end, False)  # The pipe is read at the end: a full one must not block.
     os.dup2(writing, 2)
     os.close(writing)
     try:
         yield
-        with contextlib.suppress(Exception):  # A command that needs TensorFlow reports it.
+        with contextlib.suppress(Exception):  # A command that needs TensorFlow reports the error.
             importlib.import_module("tensorflow")
     finally:
         sys.stderr.flush()
@@ -54,8 +55,8 @@ def quiet_imports():
 
 
 @contextlib.contextmanager
-def plain_errors():
-    """Report what is wrong with the user's input as a sentence, without a traceback."""
+def plain_errors() -> Iterator[None]:
+    """Print errors that the user can correct as one sentence, without a traceback."""
     try:
         yield
     except (ValueError, ImportError, OSError, FloatingPointError) as error:

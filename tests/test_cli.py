@@ -162,7 +162,7 @@ def test_a_command_prints_its_own_lines_only(tmp_path):
     assert process.returncode == 0, process.stderr
     assert process.stderr == ""
     lines = process.stdout.splitlines()
-    assert lines[0] == "2 sentences, 8 tokens, 5 different"
+    assert lines[0] == "2 sentences, 8 tokens, 5 distinct words"
     assert lines[-1] == f"Wrote {words}"
     assert len(lines) == 5
 

@@ -1,4 +1,4 @@
-"""Pretraining: from text files to a biLM."""
+"""Pretraining of a bidirectional language model on text files."""
 
 from elmo_keras.training import progress as progress
 from elmo_keras.training.corpus import Corpus as Corpus

@@ -1,112 +1,158 @@
-"""Where the rows of a batch are computed: on one device, or on those of a tf.distribute strategy.
+"""Distribution of a training step: one device, or the replicas of a `tf.distribute` strategy.
 
-A strategy is TensorFlow's matter and is only looked at where TensorFlow runs.
+TensorFlow is imported only for a strategy, so one device works without TensorFlow.
 """
 
 import contextlib
+import pathlib
 import tempfile
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import keras
+import numpy as np
 
 from elmo_keras import backend
 from elmo_keras.training.windows import Batch
 from elmo_keras.utils.optional_module import tensorflow as tf
 
 
-class OneDevice:
-    """Everything in one place."""
+class Distribution(Protocol):
+    """The devices of a training step, and the transfer of arrays to and from them.
 
-    number = 1
+    Attributes:
+        num_replicas: int. Number of devices.
+        is_chief: bool. Whether this process writes the files of the run.
+        pads_words: bool. Whether the step is compiled again for each new number of words.
+    """
+
+    num_replicas: int
+    is_chief: bool
+    pads_words: bool
+
+    def write_path(self, path: pathlib.Path) -> contextlib.AbstractContextManager[Any]:
+        """Returns a context with the path to write to; only the chief writes to `path`."""
+
+    def distribute_batch(self, batch: Batch) -> Batch:
+        """Converts a batch to the input of the step."""
+
+    def distribute_states(self, arrays: tuple[np.ndarray, ...]) -> Any:
+        """Converts LSTM states `(2, num_layers, batch_size, size)` to the input of the step."""
+
+    def gather_states(self, states: Any) -> tuple[np.ndarray, ...]:
+        """Converts the step's LSTM states to arrays; the inverse of `distribute_states`."""
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """Converts a value that is the same on all devices to an array."""
+
+
+class SingleDeviceDistribution:
+    """One device: tensors are passed to the step as they are."""
+
+    num_replicas = 1
     is_chief = True
     pads_words = keras.backend.backend() == "jax"
 
-    def written(self, path):
-        """The place to write something to that is to be at `path`."""
+    def write_path(self, path: pathlib.Path) -> contextlib.AbstractContextManager[Any]:
+        """See `Distribution`."""
         return contextlib.nullcontext(path)
 
-    def batch(self, batch: Batch):
-        """A batch as the step takes it."""
+    def distribute_batch(self, batch: Batch) -> Batch:
+        """See `Distribution`."""
         return batch
 
-    def states(self, arrays):
-        """LSTM states `(2, layers, rows, size)` as the step takes them."""
+    def distribute_states(self, arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
+        """See `Distribution`."""
         return tuple(keras.ops.convert_to_tensor(array) for array in arrays)
 
-    def arrays(self, states):
-        """The inverse of `states`."""
+    def gather_states(self, states: Any) -> tuple[np.ndarray, ...]:
+        """See `Distribution`."""
         return tuple(keras.ops.convert_to_numpy(state) for state in states)
 
-    def numpy(self, value):
-        """Something that is the same on all devices."""
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """See `Distribution`."""
         return keras.ops.convert_to_numpy(value)
 
 
-class Replicas:
-    """The devices of a `tf.distribute` strategy, of one or of several processes.
+class StrategyDistribution:
+    """The replicas of a `tf.distribute` strategy, in one or several processes.
 
-    Every process makes the whole batch, which depends on the seed alone, and each replica takes its
-    rows of it: nothing but gradients travels.
+    The batch depends only on the seed, so every process makes the whole batch and each replica
+    takes its streams from it. Only gradients are sent between processes.
 
     Args:
         strategy: MirroredStrategy or MultiWorkerMirroredStrategy.
-        batch_size: int. Rows of the whole batch.
+        batch_size: int. Streams of the whole batch.
 
     Raises:
-        ValueError: if the rows do not divide into as many equal parts as there are replicas.
+        ValueError: if `batch_size` is not a multiple of the number of replicas.
     """
 
-    pads_words = True  # a new size would be a new trace
+    pads_words = True  # TensorFlow traces the step again for each new size.
 
-    def __init__(self, strategy, batch_size: int):
+    def __init__(self, strategy: Any, batch_size: int) -> None:
         self.strategy = strategy
-        self.number = strategy.num_replicas_in_sync
-        if batch_size % self.number:
+        self.num_replicas = strategy.num_replicas_in_sync
+        if batch_size % self.num_replicas:
             raise ValueError(
-                "`batch_size` must be a multiple of the number of replicas. "
-                f"Received: batch_size={batch_size} for {self.number} replicas."
+                "`batch_size` must be a multiple of the number of replicas. Received: "
+                f"batch_size={batch_size} for {self.num_replicas} replicas. Change `batch_size`."
             )
-        self._rows = batch_size // self.number
+        self._streams = batch_size // self.num_replicas
         self.is_chief = _is_chief(strategy.cluster_resolver)
 
-    def written(self, path):
-        # What is written may be made of new variables, and those are made by all workers together.
+    def write_path(self, path: pathlib.Path) -> contextlib.AbstractContextManager[Any]:
+        """See `Distribution`."""
+        # All workers must take part in the writing, because it may create variables, and a
+        # strategy creates them on all workers together. Workers write to a temporary directory.
         return contextlib.nullcontext(path) if self.is_chief else tempfile.TemporaryDirectory()
 
-    def batch(self, batch: Batch):
-        given = [name for name, array in batch._asdict().items() if array is not None]
+    def distribute_batch(self, batch: Batch) -> Batch:
+        """See `Distribution`."""
+        names = [name for name, array in batch._asdict().items() if array is not None]
 
-        def part(rows):
-            own = batch.of_rows(rows, pad_words=True)
-            return [getattr(own, name) for name in given]
+        def part(streams: slice) -> list[np.ndarray]:
+            selected = batch.select_streams(streams, pad_words=True)
+            return [getattr(selected, name) for name in names]
 
-        return batch._replace(**dict(zip(given, self._distribute(part))))
+        return batch._replace(**dict(zip(names, self._distribute(part))))
 
-    def states(self, arrays):
-        return self._distribute(lambda rows: tuple(array[:, :, rows] for array in arrays))
+    def distribute_states(self, arrays: tuple[np.ndarray, ...]) -> Any:
+        """See `Distribution`."""
+        return self._distribute(lambda streams: tuple(array[:, :, streams] for array in arrays))
 
-    def _distribute(self, part):
-        def value(context):
-            start = context.replica_id_in_sync_group * self._rows
-            return tf.nest.map_structure(tf.constant, part(slice(start, start + self._rows)))
+    def _distribute(self, part: Callable[[slice], Any]) -> Any:
+        def value(context: Any) -> Any:
+            start = context.replica_id_in_sync_group * self._streams
+            return tf.nest.map_structure(tf.constant, part(slice(start, start + self._streams)))
 
         return self.strategy.experimental_distribute_values_from_function(value)
 
-    def arrays(self, states):
+    def gather_states(self, states: Any) -> tuple[np.ndarray, ...]:
+        """See `Distribution`."""
         return tuple(self.strategy.gather(state, axis=2).numpy() for state in states)
 
-    def numpy(self, value):
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """See `Distribution`."""
         return self.strategy.experimental_local_results(value)[0].numpy()
 
 
-def _is_chief(resolver):
-    """Whether this is the process that writes: the chief, or where there is none, worker 0."""
+def current_distribution(batch_size: int) -> Distribution:
+    """Returns the distribution of the `tf.distribute` strategy in scope, or of one device.
+
+    Args:
+        batch_size: int. Streams of the whole batch.
+
+    Raises:
+        ValueError: if `batch_size` is not a multiple of the strategy's number of replicas.
+    """
+    if backend.in_distribution_strategy():
+        return StrategyDistribution(tf.distribute.get_strategy(), batch_size)
+    return SingleDeviceDistribution()
+
+
+def _is_chief(resolver: Any) -> bool:
+    """Whether this process writes files: the chief or, in a cluster without one, worker 0."""
     if resolver is None or resolver.task_type in (None, "chief"):
         return True
     return resolver.task_id == 0 and "chief" not in resolver.cluster_spec().jobs
-
-
-def devices(batch_size: int):
-    """What the code runs under: the strategy in scope, or one device."""
-    if backend.in_distribution_strategy():
-        return Replicas(tf.distribute.get_strategy(), batch_size)
-    return OneDevice()

@@ -1,6 +1,7 @@
-"""Sizes of biLMs, and the memory that training them takes."""
+"""Named sizes of biLMs, their number of weights and the memory that training needs."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from elmo_keras.encoders.elmo_layer import ElmoLayer
 from elmo_keras.layers.bilstm_stack import BiLSTMStack
@@ -9,37 +10,46 @@ from elmo_keras.layers.char_cnn import PUBLISHED_FILTERS, CharCNN
 _MINI_FILTERS = ((1, 16), (2, 32), (3, 64), (4, 128))
 
 
-class Size(NamedTuple):
-    """What a biLM is made of.
+class ModelSize(NamedTuple):
+    """The size of a biLM.
 
     Attributes:
-        units: int. Cells of an LSTM.
-        projection_dim: int. Half of a token's vector.
-        filters: `(width, number)` of the character CNN.
-        num_highways: int.
+        units: int. LSTM cells per layer and direction.
+        projection_dim: int. LSTM projection size, half of a token vector.
+        filters: tuple of `(width, count)`, the character CNN's filters.
+        num_highways: int. Highway layers of the character CNN.
     """
 
     units: int
     projection_dim: int
-    filters: tuple
+    filters: Sequence[tuple[int, int]]
     num_highways: int
 
 
-SIZES = {
-    "mini": Size(512, 128, _MINI_FILTERS, 1),
-    "small": Size(1024, 128, PUBLISHED_FILTERS, 1),
-    "medium": Size(2048, 256, PUBLISHED_FILTERS, 1),
-    "original": Size(4096, 512, PUBLISHED_FILTERS, 2),
+MODEL_SIZES = {
+    "mini": ModelSize(512, 128, _MINI_FILTERS, 1),
+    "small": ModelSize(1024, 128, PUBLISHED_FILTERS, 1),
+    "medium": ModelSize(2048, 256, PUBLISHED_FILTERS, 1),
+    "original": ModelSize(4096, 512, PUBLISHED_FILTERS, 2),
 }
 
 
-def elmo_of_size(size: Size, max_characters=50, **options) -> ElmoLayer:
-    """A new ElmoLayer, of random weights.
+def build_elmo(size: ModelSize, max_characters: int = 50, **options: Any) -> ElmoLayer:
+    """Builds an ElmoLayer of the given size with random weights.
 
     Args:
-        size: one of `SIZES`, or another `Size`.
-        max_characters: int. Ids of a word. Defaults to `50`.
-        **options: arguments of `ElmoLayer`, like `dtype` and `tokenizer`.
+        size: one of `MODEL_SIZES`, or another `ModelSize`.
+        max_characters: int. Character ids per word. Defaults to `50`.
+        **options: arguments of `ElmoLayer`, such as `dtype` and `tokenizer`.
+
+    Returns:
+        `ElmoLayer`.
+
+    Example:
+
+    >>> from elmo_keras.training.model_sizes import MODEL_SIZES, build_elmo
+    >>> build_elmo(MODEL_SIZES["mini"]).output_dim
+    256
     """
     dtype = options.get("dtype")
     encoder = CharCNN(
@@ -56,32 +66,49 @@ def elmo_of_size(size: Size, max_characters=50, **options) -> ElmoLayer:
     return ElmoLayer(encoder, bilstm, **options)
 
 
-def parameters_of(size: Size, num_words: int, num_layers: int = 2) -> int:
-    """Weights of a biLM and its softmax."""
-    filters = sum(number for _, number in size.filters)
-    cnn = 262 * 16 + sum((16 * width + 1) * number for width, number in size.filters)
+def count_parameters(size: ModelSize, num_words: int, num_layers: int = 2) -> int:
+    """Counts the weights of a biLM and its softmax without building them.
+
+    Args:
+        size: `ModelSize`.
+        num_words: int. Words of the softmax.
+        num_layers: int. LSTM layers per direction. Defaults to `2`.
+    """
+    filters = sum(count for _, count in size.filters)
+    cnn = 262 * 16 + sum((16 * width + 1) * count for width, count in size.filters)
     cnn += size.num_highways * 2 * filters * (filters + 1) + (filters + 1) * size.projection_dim
     cell = (2 * size.projection_dim + 1) * 4 * size.units + size.units * size.projection_dim
     return cnn + 2 * num_layers * cell + num_words * (size.projection_dim + 1)
 
 
-def training_memory(
-    size: Size, num_words: int, batch_size: int = 64, window: int = 20, num_negatives: int = 2048
+def estimate_training_memory(
+    size: ModelSize,
+    num_words: int,
+    batch_size: int = 64,
+    window: int = 20,
+    num_negatives: int = 2048,
 ) -> int:
-    """About how many bytes training takes, in float32 with Adam.
+    """Estimates the memory of training in float32 with Adam, in bytes.
 
-    What is kept of weights and of words was counted, and fitted to the resident memory of five runs
-    on TensorFlow (mini and small, 30,000 and 100,000 words, batches of 16 to 256), which it met
-    within a tenth. The softmax has come to take less since: it is rather too much than too little.
+    The formula counts weights and activations. Its constants were fitted to the resident memory of
+    five TensorFlow runs (mini and small, 30,000 and 100,000 words, batch sizes 16 to 256), which it
+    met within 10%. The softmax needs less memory since then, so the estimate is rather too high.
+
+    Args:
+        size: `ModelSize`.
+        num_words: int. Words of the softmax.
+        batch_size: int. Parallel text streams. Defaults to `64`.
+        window: int. Words of a stream per step. Defaults to `20`.
+        num_negatives: int. Words of the sampled softmax. Defaults to `2048`.
     """
     tokens = 2 * batch_size * window  # of both directions
-    filters = sum(number for _, number in size.filters)
-    # What the LSTMs keep of each step for the gradient; logits and their gradients; the character
-    # CNN over words of 30 positions, half of them distinct. Not all of it is there at once.
-    kept = tokens * 2 * (14 * size.units + 6 * size.projection_dim)
-    kept += 4 * tokens * min(num_negatives, num_words)
-    kept += tokens // 2 * 30 * (16 + 2 * filters)
-    # Weights, gradients, clipped gradients, the optimizer's moments, and what it computes with.
-    weights = 8 * parameters_of(size, num_words)
-    programs = 890 * 2**20
-    return programs + 4 * (weights + kept * 6 // 10)
+    filters = sum(count for _, count in size.filters)
+    # Activations of the LSTMs; logits and their gradients; the character CNN on words of 30
+    # positions, half of the words distinct. They are not all in memory at the same time.
+    activations = tokens * 2 * (14 * size.units + 6 * size.projection_dim)
+    activations += 4 * tokens * min(num_negatives, num_words)
+    activations += tokens // 2 * 30 * (16 + 2 * filters)
+    # Weights, gradients, clipped gradients, Adam's moments and its temporary arrays.
+    weights = 8 * count_parameters(size, num_words)
+    libraries = 890 * 2**20
+    return libraries + 4 * (weights + activations * 6 // 10)

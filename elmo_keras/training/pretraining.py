@@ -1,14 +1,14 @@
-"""Pretraining a bidirectional language model on the words of a corpus."""
+"""Pretraining of a bidirectional language model on a corpus."""
 
 import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
-import signal
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
@@ -17,85 +17,88 @@ from elmo_keras import backend
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.weight_loading import weights_by_path
 from elmo_keras.models.bidirectional_language_model import BidirectionalLanguageModel
-from elmo_keras.training import run_checkpoint as checkpoints
+from elmo_keras.training import run_checkpoint
 from elmo_keras.training.corpus import Corpus
-from elmo_keras.training.distribution import devices
+from elmo_keras.training.deferred_interrupts import DeferredInterrupts
+from elmo_keras.training.distribution import current_distribution
 from elmo_keras.training.pretraining_options import PretrainingOptions
-from elmo_keras.training.progress import Progress
-from elmo_keras.training.run_checkpoint import Checkpoint
-from elmo_keras.training.vocabulary import check_order
+from elmo_keras.training.progress import Pending, PretrainingProgress
+from elmo_keras.training.run_checkpoint import RunCheckpoint
+from elmo_keras.training.vocabulary import warn_if_unsorted
 from elmo_keras.training.window_loss import window_loss, zero_states
-from elmo_keras.training.windows import Windows
+from elmo_keras.training.windows import Batch, Windows
 
 PRESET, BAD_BATCH = "preset", "non_finite_batch.npz"
-# What a run may be resumed with another value of: it changes nothing that has been computed.
-_MAY_CHANGE = {"tokens", "decay"}
+# Options that may change when a run is resumed; they do not affect steps already taken.
+_RESUMABLE = {"tokens", "decay"}
 _STATES = "states/hidden", "states/cell"
-# Entries of a layer's config that may change when a run is resumed, or that are compared elsewhere.
-_NO_ARCHITECTURE = {"name", "dtype", "trainable"}
+# Entries of a layer's config that do not change its computation, or that are compared elsewhere.
+_NOT_ARCHITECTURE = {"name", "dtype", "trainable"}
 
 
 def pretrain(
     model: BidirectionalLanguageModel,
     corpus: Corpus,
-    directory,
+    directory: str | os.PathLike[str],
     options: PretrainingOptions,
     validation: list[list[str]] | None = None,
     validate_every: int | None = None,
     checkpoint_every: int = 500,
     log_every: int = 50,
     report: Callable[[str], None] = lambda line: None,
+    progress: bool = False,
 ) -> BidirectionalLanguageModel:
-    """Trains a language model on a corpus; resumes the run that is in `directory`, if one is.
+    """Trains a bidirectional language model on a corpus, or resumes the run in `directory`.
 
-    The two directions read windows of streams of sentences; LSTM states go on from window to
-    window, gradients do not.
+    The two directions read windows of parallel streams of sentences. LSTM states are carried from
+    window to window, gradients are not (truncated backpropagation).
 
-    Note on reproducibility: a run is a function of the initial weights of `model`, the corpus and
-    the options. `options.seed` covers the order of sentences, the negatives, the dropout and the
-    fresh starts. It does not cover the initial weights, which `model` has already: call
-    `keras.utils.set_random_seed` before the model is made (`elmo-keras pretrain --seed` does both).
-    Two runs are equal to the bit on one kind of CPU with one number of threads; other machines and
-    numbers of threads add numbers up in another order. GPUs may do so in each run;
-    `tf.config.experimental.enable_op_determinism()` keeps TensorFlow's order there.
+    Reproducibility: a run is a function of the initial weights of `model`, the corpus and the
+    options. `options.seed` covers the sentence order, the negatives, the dropout and the fresh
+    starts, but not the initial weights: call `keras.utils.set_random_seed` before you create the
+    model (`elmo-keras pretrain --seed` does both). Two runs are bitwise equal on the same type of
+    CPU with the same number of threads; others round sums differently. GPUs may round differently
+    in each run; with TensorFlow, `tf.config.experimental.enable_op_determinism()` prevents it.
 
-    Note on resuming: a checkpoint is written before the first step and then every
-    `checkpoint_every` steps. A run that was killed at any moment is resumed from its last
-    checkpoint and computes what it would have computed: the weights, the place in the corpus, all
-    random numbers, the optimizer and the LSTM states are resumed. The weights of the `model` that a
-    resumed run is given are replaced.
+    Resuming: a checkpoint is written before the first step and then every `checkpoint_every`
+    steps. A run that was killed at any time is resumed from its last checkpoint and computes the
+    same results as an uninterrupted run: weights, optimizer, LSTM states, random numbers and the
+    position in the corpus are restored. The weights of the given `model` are replaced.
 
-    Inside of the scope of a `tf.distribute` strategy, in which `model` must have been made too, the
-    rows of each batch are spread over its replicas; the gradient, and its clipping, is that of the
-    whole batch.
+    Distribution: in the scope of a `tf.distribute` strategy, in which `model` must have been
+    created, the streams of each batch are divided among the replicas. The gradient is that of the
+    whole batch, and is clipped as a whole.
 
-    What is in `directory`: `checkpoint.h5`, from which a run is resumed; `log.jsonl`, a line every
-    `log_every` steps and for each validation; `tensorboard/`; and, after each validation and at
-    the end, `preset/`, which `from_preset` reads.
+    Files in `directory`: `checkpoint.h5`, from which the run is resumed; `log.jsonl`, with a line
+    every `log_every` steps and for each validation; `tensorboard/`; and `preset/`, which
+    `from_preset` reads, written at each validation and at the end.
 
     Args:
-        model: `BidirectionalLanguageModel`, new or with the weights that are to be adapted; of any
-            front end that makes ids of words.
+        model: `BidirectionalLanguageModel`, with random weights or with weights to adapt. Its
+            token encoder must convert words to ids (`numpy_ids`).
         corpus: `Corpus`.
-        directory: of the run; made if absent.
+        directory: path of the run; created if absent.
         options: `PretrainingOptions`.
-        validation: token lists whose perplexity is taken, or `None`.
-        validate_every: int or `None`. Steps between validations; there is one at the end anyway.
-        checkpoint_every: int. Steps between checkpoints; one more is written before the first
-            step. Defaults to `500`.
+        validation: list of sentences, each a list of tokens, to compute the perplexity of; or
+            `None`, the default.
+        validate_every: int or `None`. Steps between validations; there is always one at the end.
+            Defaults to `None`.
+        checkpoint_every: int. Steps between checkpoints. Defaults to `500`.
         log_every: int. Steps that a line of the log sums up. Defaults to `50`.
-        report: what takes lines for people to read. Defaults to nothing.
+        report: function that is called with each line of text for the user. By default, lines are
+            discarded.
+        progress: bool. Whether to show a progress bar. Defaults to `False`.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: if the corpus is empty, or if the run in `directory` is of another
-            configuration.
-        FloatingPointError: if the loss or the gradient is not finite: the batch is saved, the
-            last checkpoint is left as it is.
-        OSError: if something cannot be written; the last checkpoint is whole.
-        KeyboardInterrupt: after SIGINT or SIGTERM, with the step saved (in a run on one device).
+        ValueError: if the corpus is empty, or if the run in `directory` has another configuration.
+        FloatingPointError: if the loss or the gradient is not finite. The batch is saved, and the
+            last checkpoint is unchanged.
+        OSError: if a file cannot be written. The last checkpoint is unchanged.
+        KeyboardInterrupt: after SIGINT or SIGTERM. On one device, the current step is finished and
+            saved first.
 
     Example:
 
@@ -111,84 +114,104 @@ def pretrain(
         - [Peters et al., 2018](https://arxiv.org/abs/1802.05365), sections 3.1 and 3.4
         - bilm-tf, `bilm/training.py`, `train`
     """
-    run = _Run(model, corpus, pathlib.Path(directory), options, log_every, report)
-    return run.go(validation, validate_every, checkpoint_every)
+    run = _PretrainingRun(
+        model, corpus, pathlib.Path(directory), options, log_every, report, progress
+    )
+    return run.train(validation, validate_every, checkpoint_every)
 
 
-class _Run:
-    """The state of a run, and what it does with it."""
+class _PretrainingRun:
+    """A run: its model, optimizer, windows, LSTM states and files."""
 
-    def __init__(self, model, corpus, directory, options, log_every, report):
+    def __init__(
+        self,
+        model: BidirectionalLanguageModel,
+        corpus: Corpus,
+        directory: pathlib.Path,
+        options: PretrainingOptions,
+        log_every: int,
+        report: Callable[[str], None],
+        show_bar: bool,
+    ) -> None:
         self.model, self.directory, self.options = model, directory, options
         self.report = report
-        self.devices = devices(options.batch_size)
+        self.distribution = current_distribution(options.batch_size)
         bilstm = model.elmo.bilstm
         self.windows = Windows(
             corpus,
-            model.words,
+            model.word_vocabulary,
             model.elmo.token_encoder,
-            rows=options.batch_size,
-            steps=options.window,
+            batch_size=options.batch_size,
+            window=options.window,
             num_negatives=options.num_negatives,
             dropout=options.dropout,
             fresh_starts=options.fresh_starts,
-            keep_shape=(bilstm.num_layers, bilstm.output_dim),
+            dropout_shape=(bilstm.num_layers, bilstm.output_dim),
             seed=options.seed,
-            pad_words=self.devices.pads_words,
+            pad_words=self.distribution.pads_words,
         )
         self.weights = model.trainable_weights
         self.optimizer = options.make_optimizer()
-        self.take_step = backend.training_step(
+        self.training_step = backend.training_step(
             window_loss(model, options.batch_size, options.dropout),
             self.weights,
             self.optimizer,
             options.max_norm,
         )
         self.step = 0
-        states = zero_states(model, options.batch_size)
+        states: tuple[np.ndarray, ...] = zero_states(model, options.batch_size)
         pending = None
-        found = checkpoints.load(directory)
-        self.is_new = found is None
-        if found is not None:
-            states, pending = self._restore(found)
-            report(f"Goes on behind step {self.step:,}, as {directory} has it.")
+        checkpoint = run_checkpoint.load(directory)
+        self.is_new = checkpoint is None
+        if checkpoint is not None:
+            states, pending = self._restore(checkpoint)
+            report(f"Resumes the run in {directory} after step {self.step:,}.")
         else:
             if self.windows.sampler is not None:
-                check_order(model.words, corpus)
+                warn_if_unsorted(model.word_vocabulary, corpus)
             directory.mkdir(parents=True, exist_ok=True)
-        self.states = self.devices.states(states)
-        self.progress = Progress(
+        self.states = self.distribution.distribute_states(states)
+        self.progress = PretrainingProgress(
             directory,
             options.steps,
             self.windows.tokens,
             self.step,
             log_every,
             report,
-            is_chief=self.devices.is_chief,
+            is_chief=self.distribution.is_chief,
             pending=pending,
+            show_bar=show_bar and self.distribution.is_chief,
         )
 
-    def go(self, validation, validate_every, checkpoint_every):
+    def train(
+        self,
+        validation: list[list[str]] | None,
+        validate_every: int | None,
+        checkpoint_every: int,
+    ) -> BidirectionalLanguageModel:
+        """Takes the remaining steps. See `pretrain`."""
         if self.step >= self.options.steps:
-            self.report(f"All of the {self.options.steps:,} steps have been taken already.")
+            self.report(f"All {self.options.steps:,} steps have been taken already.")
             return self.model
-        # Workers save together: none of them may be stopped by itself.
-        listens = _Interrupts() if self.devices.number == 1 else contextlib.nullcontext()
+        # Workers save together, so none of them may stop by itself: there, signals kill at once.
+        interrupts = DeferredInterrupts(enabled=self.distribution.num_replicas == 1)
         beginning = self.windows.state()
-        with listens as interrupts, _ahead(self.windows) as batches:
-            for batch, state in batches:
-                if self.is_new:  # Once there is a batch: an empty corpus leaves no checkpoint.
+        is_last = False
+        with self.progress, interrupts, _prefetch(self.windows) as batches:
+            for batch, windows_state in batches:
+                # The first checkpoint waits for a batch, so that an empty corpus leaves none.
+                if self.is_new:
                     with self.progress.paused():
                         self._save(beginning)
                     self.is_new = False
-                self._one(batch)
+                self._take_step(batch)
                 is_last = self.step == self.options.steps
-                is_over = is_last or (interrupts is not None and interrupts.came)
+                is_over = is_last or interrupts.is_pending
                 with self.progress.paused():
                     if is_last or _is_due(self.step, validate_every):
                         self._validate(validation)
                     if is_over or _is_due(self.step, checkpoint_every):
-                        self._save(state)
+                        self._save(windows_state)
                 if is_over:
                     break
         if not is_last:
@@ -197,17 +220,19 @@ class _Run:
             raise KeyboardInterrupt(stopped)
         return self.model
 
-    def _one(self, batch):
-        rate = self.options.learning_rate_of(self.step)
+    def _take_step(self, batch: Batch) -> None:
+        rate = self.options.learning_rate_at(self.step)
         self.optimizer.learning_rate = rate
-        sums, norm, self.states = self.take_step(self.devices.batch(batch), self.states)
-        sums, norm = self.devices.numpy(sums), float(self.devices.numpy(norm))
+        batch_of_replicas = self.distribution.distribute_batch(batch)
+        sums, norm, self.states = self.training_step(batch_of_replicas, self.states)
+        sums = self.distribution.to_numpy(sums)
+        norm = float(self.distribution.to_numpy(norm))
         if not np.all(np.isfinite(sums)) or not np.isfinite(norm):
-            self._stop_at(batch, sums, norm)
-        self.progress.add(self.step, sums, norm, rate)
+            self._raise_not_finite(batch, sums, norm)
+        self.progress.add_step(self.step, sums, norm, rate)
         self.step += 1
 
-    def _stop_at(self, batch, sums, norm):
+    def _raise_not_finite(self, batch: Batch, sums: np.ndarray, norm: float) -> NoReturn:
         path = self.directory / BAD_BATCH
         arrays = {name: array for name, array in batch._asdict().items() if array is not None}
         np.savez_compressed(path, step=self.step, **arrays)
@@ -217,15 +242,16 @@ class _Run:
             f"in {path}; the last checkpoint is from before. Lower the learning rate or `max_norm`."
         )
 
-    def _validate(self, validation):
+    def _validate(self, validation: list[list[str]] | None) -> None:
+        """Logs the perplexity of the validation text, if any, and writes the preset."""
         if validation:
             result = self.model.perplexity(validation)
-            self.progress.validated(self.step, result.forward, result.backward, result.mean)
-        with self.devices.written(self.directory / PRESET) as place:
-            self.model.save_to_preset(place)
+            self.progress.add_validation(self.step, result.forward, result.backward, result.mean)
+        with self.distribution.write_path(self.directory / PRESET) as path:
+            self.model.save_to_preset(path)
 
-    def _arrays(self):
-        """All variables by name, as Keras has them."""
+    def _variables(self) -> dict[str, keras.Variable]:
+        """Returns the variables of a checkpoint by name."""
         model = self.model
         variables = weights_by_path(model.elmo.token_encoder, "weights/token_encoder")
         variables |= weights_by_path(model.elmo.bilstm, "weights/bilstm")
@@ -233,32 +259,35 @@ class _Run:
         slots = self.optimizer.variables
         return variables | {f"optimizer/{number:04d}": slot for number, slot in enumerate(slots)}
 
-    def _configuration(self):
+    def _configuration(self) -> dict[str, Any]:
+        """Describes the options and data that must not change when the run is resumed."""
         options = dataclasses.asdict(self.options)
+        vocabulary = self.model.word_vocabulary
         return {
-            **{name: value for name, value in options.items() if name not in _MAY_CHANGE},
+            **{name: value for name, value in options.items() if name not in _RESUMABLE},
             "dtype": self.model.elmo.dtype_policy.name,
-            "vocabulary": f"{len(self.model.words)} words, sha1 {_sha1(self.model.words.text)}",
+            "vocabulary": f"{len(vocabulary)} words, sha1 {_sha1(vocabulary.text)}",
             "files": [path.name for path in self.windows.corpus.files],
         }
 
-    def _architecture(self):
-        """Digests of the configs of the parts: of options that no shape of a weight shows."""
+    def _architecture(self) -> dict[str, str]:
+        """Digests the configs of the layers, for options that no weight's shape shows."""
         parts = {"token_encoder": self.model.elmo.token_encoder, "bilstm": self.model.elmo.bilstm}
-        described = {}
+        digests = {}
         for name, part in parts.items():
             config = serialize_part(part)["config"]
-            config = {key: value for key, value in config.items() if key not in _NO_ARCHITECTURE}
+            config = {key: config[key] for key in config if key not in _NOT_ARCHITECTURE}
             digest = _sha1(json.dumps(config, sort_keys=True, default=str))
-            described[name] = f"{type(part).__name__}, sha1 {digest}"
-        return described
+            digests[name] = f"{type(part).__name__}, sha1 {digest}"
+        return digests
 
-    def _save(self, windows_state):
+    def _save(self, windows_state: dict[str, Any]) -> None:
         arrays = {
-            name: keras.ops.convert_to_numpy(variable) for name, variable in self._arrays().items()
+            name: keras.ops.convert_to_numpy(variable)
+            for name, variable in self._variables().items()
         }
-        for name, array in zip(_STATES, self.devices.arrays(self.states)):
-            # float32 holds every bfloat16, which HDF5 has no name for.
+        for name, array in zip(_STATES, self.distribution.gather_states(self.states)):
+            # HDF5 has no bfloat16; float32 holds its values exactly.
             arrays[name] = array.astype("float32")
         state = {
             "step": self.step,
@@ -267,27 +296,18 @@ class _Run:
             "windows": windows_state,
             "pending": self.progress.pending,
         }
-        if self.devices.is_chief:
-            checkpoints.save(Checkpoint(arrays, state), self.directory)
+        if self.distribution.is_chief:
+            run_checkpoint.save(RunCheckpoint(arrays, state), self.directory)
 
-    def _restore(self, checkpoint):
+    def _restore(self, checkpoint: RunCheckpoint) -> tuple[tuple[np.ndarray, ...], Pending]:
+        """Restores the run; returns the LSTM states and the pending values of the progress."""
         arrays, state = checkpoint
-        different = _differences(state["configuration"], self._configuration())
-        variables = self._arrays()
-        if not different:
-            shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
-            found = {name: array.shape for name, array in arrays.items() if name not in _STATES}
-            different = [
-                f"{name} was of shape {found.get(name)} and is {shapes.get(name)}"
-                for name in sorted(shapes.keys() | found.keys())
-                if shapes.get(name) != found.get(name)
-            ]
-        if not different and "architecture" in state:  # Older runs do not have it.
-            different = _differences(state["architecture"], self._architecture())
-        if different:
+        variables = self._variables()
+        differences = self._differences(checkpoint, variables)
+        if differences:
             raise ValueError(
-                f"The run in {self.directory} must be of this configuration, to be resumed. "
-                f"Received: {'; '.join(different[:5])}. Choose another directory, or the options "
+                f"The run in {self.directory} must have the same configuration to be resumed. "
+                f"Received: {'; '.join(differences[:5])}. Choose another directory, or the options "
                 "and the corpus of that run."
             )
         for name, variable in variables.items():
@@ -296,58 +316,62 @@ class _Run:
         self.step = state["step"]
         return tuple(arrays[name] for name in _STATES), state["pending"]
 
+    def _differences(
+        self, checkpoint: RunCheckpoint, variables: dict[str, keras.Variable]
+    ) -> list[str]:
+        """Describes how the run of a checkpoint differs from this one."""
+        arrays, state = checkpoint
+        differences = _compare(state["configuration"], self._configuration())
+        if differences:
+            return differences
+        new = {name: tuple(variable.shape) for name, variable in variables.items()}
+        old = {name: array.shape for name, array in arrays.items() if name not in _STATES}
+        differences = [
+            f"{name} was of shape {old.get(name)} and is {new.get(name)}"
+            for name in sorted(new.keys() | old.keys())
+            if new.get(name) != old.get(name)
+        ]
+        # Checkpoints of old versions have no digests of the architecture.
+        if differences or "architecture" not in state:
+            return differences
+        return _compare(state["architecture"], self._architecture())
 
-def _sha1(text):
+
+def _sha1(text: str) -> str:
     return hashlib.sha1(text.encode()).hexdigest()
 
 
-def _differences(saved, own):
+def _compare(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     return [
-        f"{name} was {saved.get(name)!r} and is {value!r}"
-        for name, value in own.items()
-        if saved.get(name) != value
+        f"{name} was {old.get(name)!r} and is {value!r}"
+        for name, value in new.items()
+        if old.get(name) != value
     ]
 
 
-def _is_due(step, every):
-    return bool(every) and step % every == 0
+def _is_due(step: int, every: int | None) -> bool:
+    return bool(every and step % every == 0)
 
 
 @contextlib.contextmanager
-def _ahead(windows: Windows):
-    """Batches with the state of the windows behind each, one of them made ahead in a thread."""
+def _prefetch(windows: Windows) -> Iterator[Iterator[tuple[Batch, dict[str, Any]]]]:
+    """Yields an iterator of batches, each with the state of the windows after it.
 
-    def make():
+    A thread makes the next batch while the current one is in use.
+    """
+
+    def make() -> tuple[Batch, dict[str, Any]]:
         return next(windows), windows.state()
 
-    def batches():
+    def batches() -> Iterator[tuple[Batch, dict[str, Any]]]:
         future = executor.submit(make)
         while True:
-            made = future.result()
+            result = future.result()
             future = executor.submit(make)
-            yield made
+            yield result
 
     executor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
     try:
         yield batches()
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
-
-
-class _Interrupts:
-    """Inside, SIGINT and SIGTERM are noted and not obeyed: a step is not to be cut in two."""
-
-    def __enter__(self):
-        self.came = False
-        self._handlers = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._handlers[number] = signal.signal(number, self._note)
-        return self
-
-    def _note(self, number, frame):
-        self.came = True
-
-    def __exit__(self, *error):
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)

@@ -1,7 +1,9 @@
-"""How pretraining goes."""
+"""Options of a pretraining run."""
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -12,39 +14,43 @@ OPTIMIZERS = ("adam", "adagrad")
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingOptions:
-    """How a biLM is pretrained.
+    """Options of a pretraining run.
 
-    A "token" is a word, or sentence mark, that each of the two directions predicts.
+    A "token" is a word or a sentence boundary that each of the two directions predicts.
 
     Attributes:
-        tokens: int. How many to train on in all.
-        batch_size: int. Streams side by side, over all devices. Defaults to `64`.
-        window: int. Words that gradients go back; LSTM states go on from window to window.
-            Defaults to `20`.
-        num_negatives: int. Words of the sampled softmax; with a vocabulary that is no larger, the
-            softmax is full. Defaults to `2048`.
-        dropout: float. On the inputs of each LSTM layer and on the last one's output. Defaults to
-            `0.1`.
-        fresh_starts: float. The share of windows at whose begin a row takes its next sentence and
-            starts from zero states, which is how `ElmoLayer` reads sentences: a model whose states
-            always went on, as in bilm-tf (0.0), is at a loss there for a dozen words. Defaults to
-            `0.05`.
-        optimizer: str. `"adam"`, the default, or `"adagrad"`, with accumulators that begin at 1,
-            as bilm-tf trains.
-        learning_rate: float. The highest one. Defaults to `0.002`; for `"adagrad"`, 0.2 is
-            bilm-tf's.
-        warmup: int. Steps in which the learning rate rises from 0. Defaults to `200`.
-        decay: float. The last share of the run, in which the learning rate falls to 0 in a line.
-            Defaults to `1.0`: from the beginning.
-        max_norm: float. What the norm of the gradient over all weights is brought down to, where
-            it is larger. Defaults to `10.0`.
-        seed: int. Seed of the order of sentences, the negatives, the dropout and the fresh starts;
-            for `elmo-keras pretrain` also of the initial weights. `pretrain` takes a model that has
-            its weights already: call `keras.utils.set_random_seed` before you make it. Defaults to
-            `0`.
+        tokens: int. Number of training tokens.
+        batch_size: int. Parallel text streams, over all devices. Defaults to `64`.
+        window: int. Truncated-backpropagation length, in words. LSTM states are carried from
+            window to window, gradients are not. Defaults to `20`.
+        num_negatives: int. Words of the sampled softmax. If the vocabulary is not larger, the
+            full softmax is used. Defaults to `2048`.
+        dropout: float. Dropout rate of each LSTM layer's input and of the last layer's output.
+            Defaults to `0.1`.
+        fresh_starts: float. Share of windows in which a stream starts a sentence from zero LSTM
+            states, as `ElmoLayer` does. A model that always carries its states, as in bilm-tf
+            (0.0), predicts the first dozen words after zero states poorly. Defaults to `0.05`.
+        optimizer: str. `"adam"`, the default, or `"adagrad"`, whose accumulators start at 1 as
+            in bilm-tf.
+        learning_rate: float. Peak learning rate. Defaults to `0.002`; bilm-tf uses 0.2 with
+            Adagrad.
+        warmup: int. Linear warm-up steps. Defaults to `200`.
+        decay: float. Final share of the run in which the learning rate falls linearly to 0.
+            Defaults to `1.0`, the whole run.
+        max_norm: float. Gradient clipping threshold, a norm over all weights. Defaults to `10.0`.
+        seed: int. Seed of the sentence order, the negatives, the dropout and the fresh starts.
+            `elmo-keras pretrain` also seeds the initial weights with it. `pretrain` takes a model
+            that already has its weights: call `keras.utils.set_random_seed` before you create the
+            model. Defaults to `0`.
 
     Raises:
-        ValueError: if one is out of range.
+        ValueError: if an option is out of range.
+
+    Example:
+
+    >>> from elmo_keras.training import PretrainingOptions
+    >>> PretrainingOptions(tokens=1_280_000, batch_size=64, window=20).steps
+    1000
     """
 
     tokens: int
@@ -60,7 +66,7 @@ class PretrainingOptions:
     max_norm: float = 10.0
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("tokens", "batch_size", "window", "num_negatives"):
             self._check(name, int, lambda value: value > 0, "a positive int")
         for name in ("warmup", "seed"):
@@ -75,25 +81,25 @@ class PretrainingOptions:
                 f"`optimizer` must be one of {OPTIMIZERS}. Received: optimizer={self.optimizer!r}"
             )
 
-    def _check(self, name, kind, holds, rule):
+    def _check(self, name: str, kind: type, is_valid: Callable[[Any], bool], rule: str) -> None:
         value = getattr(self, name)
         is_kind = isinstance(value, (int, kind)) and not isinstance(value, bool)
-        if not is_kind or not holds(value):
+        if not is_kind or not is_valid(value):
             raise ValueError(f"`{name}` must be {rule}. Received: {name}={value!r}")
 
     @property
     def steps(self) -> int:
-        """Batches in all."""
+        """Number of training steps in the run."""
         return -(-self.tokens // (self.batch_size * self.window))
 
-    def learning_rate_of(self, step: int) -> float:
-        """The learning rate of a step, from 0."""
+    def learning_rate_at(self, step: int) -> float:
+        """Returns the learning rate of a step; steps are counted from 0."""
         rate = self.learning_rate * min(1.0, (step + 1) / (self.warmup + 1))
         decaying = self.steps * self.decay
         return rate * min(1.0, (self.steps - step) / decaying) if decaying else rate
 
     def make_optimizer(self) -> keras.optimizers.Optimizer:
-        """The Keras optimizer; its learning rate is to be set at each step."""
+        """Creates the optimizer; the caller sets its learning rate before each step."""
         if self.optimizer == "adagrad":
             return backend.Adagrad(initial_accumulator_value=1.0)
         return backend.Adam()

@@ -1,66 +1,99 @@
-"""What is known of a run while it goes on: lines to read, a log, TensorBoard."""
+"""Progress of a pretraining run: lines of text, a progress bar, `log.jsonl` and TensorBoard."""
 
 import contextlib
 import json
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TypeAlias
 
 import numpy as np
 
 from elmo_keras.files.atomic_write import text_content, write_atomically
 from elmo_keras.utils.optional_module import tensorflow as tf
+from elmo_keras.utils.progress_bar import ProgressBar
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
 
+# The sums of both directions' losses, and the norms of the gradient, of each step.
+Pending: TypeAlias = tuple[list[list[float]], list[float]]
 
-class Progress:
-    """Collects the losses of steps, and tells about them now and then.
+
+class PretrainingProgress:
+    """Collects the losses of steps and reports their means at regular intervals.
+
+    As a context manager, it shows the progress bar.
 
     Args:
-        directory: where `log.jsonl` and `tensorboard/` go.
-        steps: int. Of the whole run.
+        directory: path to write `log.jsonl` and `tensorboard/` to.
+        num_steps: int. Steps of the whole run.
         batch_tokens: int. Words of a batch that each direction predicts.
-        first: int. The step that the run begins with; the log of later ones is dropped.
-        every: int. Steps that are told of together.
-        report: what takes a line of text.
-        is_chief: bool. Whether to write anything.
-        pending: what `pending` was at that step.
+        first_step: int. The step that the process starts with. Log lines of later steps, from an
+            earlier process, are dropped.
+        log_every: int. Number of steps that a line sums up.
+        report: function that is called with each line of text.
+        is_chief: bool. Whether to write files. Defaults to `True`.
+        pending: value of `pending` at `first_step`, or `None` for a new run. Defaults to `None`.
+        show_bar: bool. Whether to show a progress bar. Defaults to `False`.
     """
 
     def __init__(
         self,
         directory: pathlib.Path,
-        steps: int,
+        num_steps: int,
         batch_tokens: int,
-        first: int,
-        every: int,
+        first_step: int,
+        log_every: int,
         report: Callable[[str], None],
         is_chief: bool = True,
-        pending: tuple | None = None,
-    ):
+        pending: Pending | None = None,
+        show_bar: bool = False,
+    ) -> None:
         self.path = directory / LOG
-        self.steps, self.batch_tokens, self.first = steps, batch_tokens, first
-        self.every, self.report, self.is_chief = every, report, is_chief
+        self.num_steps, self.batch_tokens = num_steps, batch_tokens
+        self.first_step, self.log_every = first_step, log_every
+        self.report, self.is_chief = report, is_chief
         sums, norms = ([], []) if pending is None else pending
         self._sums, self._norms = [np.array(pair) for pair in sums], list(norms)
         self._start = self._since = time.perf_counter()
+        self._bar = ProgressBar("Pretraining", "steps", num_steps, first_step, enabled=show_bar)
         self._writer = None
         if is_chief:
             self._drop_later_lines()
-            # Without TensorFlow there is the log.
+            # Without TensorFlow, there is no TensorBoard log.
             with contextlib.suppress(ImportError):
                 self._writer = tf.summary.create_file_writer(str(directory / TENSORBOARD))
 
-    def add(self, step: int, sums: np.ndarray, norm: float, learning_rate: float) -> None:
-        """One step, from 0: the sums of both directions' losses, and the gradient's norm."""
+    def __enter__(self) -> "PretrainingProgress":
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.__exit__(kind, error, traceback)
+
+    def add_step(self, step: int, sums: np.ndarray, norm: float, learning_rate: float) -> None:
+        """Adds a step, and reports if a line is due.
+
+        Args:
+            step: int. Index of the step, from 0.
+            sums: `(2,)` floats, the sums of each direction's losses.
+            norm: float. Norm of the gradient before clipping.
+            learning_rate: float.
+        """
         self._sums.append(np.asarray(sums, "float64"))
         self._norms.append(norm)
-        if (step + 1) % self.every and step + 1 != self.steps:
+        self._bar.advance(1, tokens=self.batch_tokens)
+        if (step + 1) % self.log_every and step + 1 != self.num_steps:
             return
-        number, now = len(self._sums), time.perf_counter()
-        losses = sum(self._sums) / (number * self.batch_tokens)
-        timed = min(number, step + 1 - self.first)
+        count, now = len(self._sums), time.perf_counter()
+        losses = np.asarray(sum(self._sums)) / (count * self.batch_tokens)
+        timed = min(count, step + 1 - self.first_step)
         speed = timed * self.batch_tokens / (now - self._since)
         forward, backward = np.exp(losses)
         self._write(
@@ -74,21 +107,28 @@ class Progress:
                 "tokens_per_second": speed,
             },
         )
-        left = (self.steps - step - 1) * (now - self._start) / (step + 1 - self.first)
+        left = (self.num_steps - step - 1) * (now - self._start) / (step + 1 - self.first_step)
         self.report(
-            f"step {step + 1:,}/{self.steps:,}  {(step + 1) * self.batch_tokens:,} tokens  "
+            f"step {step + 1:,}/{self.num_steps:,}  {(step + 1) * self.batch_tokens:,} tokens  "
             f"{speed:,.0f} tokens/s  loss {losses.mean():.3f}  perplexity {forward:,.1f} forward, "
-            f"{backward:,.1f} backward  {_duration(left)} left"
+            f"{backward:,.1f} backward  {_format_duration(left)} left"
         )
         self._sums, self._norms, self._since = [], [], now
 
     @property
-    def pending(self) -> tuple:
-        """What was not told of yet, ready for JSON."""
+    def pending(self) -> Pending:
+        """The losses and norms that have not been reported yet, as JSON-compatible lists."""
         return [pair.tolist() for pair in self._sums], list(self._norms)
 
-    def validated(self, step: int, forward: float, backward: float, mean: float) -> None:
-        """The perplexities of the validation text after so many steps, by the full softmax."""
+    def add_validation(self, step: int, forward: float, backward: float, mean: float) -> None:
+        """Reports the full-softmax perplexities of the validation text.
+
+        Args:
+            step: int. Number of steps taken.
+            forward: float. Perplexity of the forward direction.
+            backward: float. Perplexity of the backward direction.
+            mean: float. Perplexity of the mean loss.
+        """
         values = {
             "validation_forward_perplexity": forward,
             "validation_backward_perplexity": backward,
@@ -101,15 +141,15 @@ class Progress:
         )
 
     @contextlib.contextmanager
-    def paused(self):
-        """Inside, time does not count as that of steps."""
+    def paused(self) -> Iterator[None]:
+        """Excludes the time spent in the context from the speed of the steps."""
         start = time.perf_counter()
         yield
         pause = time.perf_counter() - start
         self._since += pause
         self._start += pause
 
-    def _write(self, step, values):
+    def _write(self, step: int, values: dict[str, float]) -> None:
         if not self.is_chief:
             return
         line = {"step": step, "tokens": step * self.batch_tokens, **values}
@@ -121,20 +161,20 @@ class Progress:
                     tf.summary.scalar(name, value)
             self._writer.flush()
 
-    def _drop_later_lines(self):
-        """A run that was killed went on behind its last checkpoint: what it logged comes again."""
+    def _drop_later_lines(self) -> None:
+        """Drops log lines after `first_step`: a killed process took those steps, to be repeated."""
         if not self.path.exists():
             return
         kept = []
         for line in self.path.read_text(encoding="utf-8").splitlines(keepends=True):
-            # The last line of a killed run may be cut.
+            # The last line of a killed process may be incomplete.
             with contextlib.suppress(ValueError):
-                if json.loads(line)["step"] <= self.first:
+                if json.loads(line)["step"] <= self.first_step:
                     kept.append(line)
         write_atomically(self.path, text_content("".join(kept)).write)
 
 
-def _duration(seconds):
+def _format_duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

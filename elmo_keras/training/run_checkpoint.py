@@ -1,4 +1,8 @@
-"""What a run of pretraining is resumed from: one file, replaced as a whole."""
+"""The checkpoint of a pretraining run: one HDF5 file, from which the run is resumed.
+
+A checkpoint belongs to the user's own run and is trusted: it is read without the limits that
+`elmo_keras.files.safe_hdf5` sets for files of unknown origin.
+"""
 
 import json
 import os
@@ -11,51 +15,64 @@ import numpy as np
 from elmo_keras.files.atomic_write import write_atomically
 from elmo_keras.files.safe_hdf5 import write_arrays
 
-FILE = "checkpoint.h5"
+CHECKPOINT_FILE = "checkpoint.h5"
 _STATE = "state"
 
 
-class Checkpoint(NamedTuple):
-    """All that a run depends on.
+class RunCheckpoint(NamedTuple):
+    """The complete state of a run.
 
     Attributes:
-        arrays: by name: the weights, the optimizer's variables, the LSTM states.
-        state: what else there is, ready for JSON: the step, the place in the corpus, the options.
+        arrays: dict of names to arrays: the weights, the optimizer's variables, the LSTM states.
+        state: dict of JSON-compatible values: the step, the position in the corpus, the options.
     """
 
     arrays: dict[str, np.ndarray]
     state: dict[str, Any]
 
 
-def save(checkpoint: Checkpoint, directory: pathlib.Path) -> None:
-    """Writes a checkpoint beside the previous one, and then puts it in its place.
+def save(checkpoint: RunCheckpoint, directory: pathlib.Path) -> None:
+    """Writes a checkpoint, and replaces the previous one when the new one is complete.
+
+    Args:
+        checkpoint: `RunCheckpoint`.
+        directory: path of the run.
 
     Raises:
-        OSError: if it cannot be written, on a full disk say. The previous one is then still there.
+        OSError: if the file cannot be written, for example because the disk is full. The previous
+            checkpoint is then unchanged.
     """
-    path = directory / FILE
+    path = directory / CHECKPOINT_FILE
     text = json.dumps(checkpoint.state, ensure_ascii=False)
     arrays = {**checkpoint.arrays, _STATE: np.frombuffer(text.encode(), "uint8")}
-    previous = "The previous one is whole." if os.path.exists(path) else "There is none before it."
-    advice = "Make room and run the command again: it goes on from there."
+    previous = (
+        "The previous one is whole." if os.path.exists(path) else "No previous checkpoint exists."
+    )
+    advice = "Free disk space and run the command again: it resumes from there."
     write_atomically(path, lambda file: write_arrays(file, arrays), previous, advice)
 
 
-def load(directory: pathlib.Path) -> Checkpoint | None:
-    """The checkpoint in a directory, or `None` if there is none.
+def load(directory: pathlib.Path) -> RunCheckpoint | None:
+    """Reads the checkpoint of a run.
+
+    Args:
+        directory: path of the run.
+
+    Returns:
+        `RunCheckpoint`, or `None` if the directory has none.
 
     Raises:
-        ValueError: if it is damaged.
+        ValueError: if the file is damaged.
     """
-    path = directory / FILE
+    path = directory / CHECKPOINT_FILE
     if not path.is_file():
         return None
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     try:
         with h5py.File(path, "r") as file:
             state = json.loads(bytes(file[_STATE][()]).decode())
 
-            def visit(name, item):
+            def visit(name: str, item: Any) -> None:
                 if isinstance(item, h5py.Dataset) and name != _STATE:
                     arrays[name] = item[()]
 
@@ -63,6 +80,6 @@ def load(directory: pathlib.Path) -> Checkpoint | None:
     except (OSError, KeyError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"{path} must be a checkpoint of pretraining. Received: {error}. Remove it to start "
-            "anew."
+            "the run from the beginning."
         ) from error
-    return Checkpoint(arrays, state)
+    return RunCheckpoint(arrays, state)

@@ -1,37 +1,76 @@
-"""Progress bars."""
+"""The progress bar of every long-running call outside of Keras' own `fit` and `predict`."""
+
+from types import TracebackType
+from typing import Any
 
 
-class EmbeddingBar:
-    """A progress bar of sentences, with tokens per second; nothing unless asked for."""
+class ProgressBar:
+    """A progress bar in the terminal: items done, tokens per second and, if known, time left.
 
-    def __init__(self, progress):
-        self._bar = None
-        if progress is not False:
-            from rich import progress as rich_progress
+    rich draws the bar and is imported when the bar starts. Lines that are printed meanwhile appear
+    above the bar.
 
-            total = None if progress is True else progress
-            self._bar = rich_progress.Progress(
-                rich_progress.TextColumn("Embedding"),
-                rich_progress.BarColumn(),
-                rich_progress.MofNCompleteColumn(),
-                rich_progress.TextColumn("sentences, {task.fields[rate]}"),
-                rich_progress.TimeRemainingColumn(),
+    Args:
+        label: str. The activity, such as `"Embedding"`.
+        unit: str. The plural noun of the items that are counted, such as `"sentences"`.
+        total: int or `None`. The number of items, or `None` if it is unknown. Defaults to `None`.
+        completed: int. Items that are done already. Defaults to `0`.
+        enabled: bool. Whether to show the bar; all methods do nothing otherwise. Defaults to
+            `True`.
+
+    Example:
+
+    >>> from elmo_keras.utils.progress_bar import ProgressBar
+    >>> sentences = [["The", "cat", "sat", "."], ["Yes", "!"]]
+    >>> with ProgressBar("Reading", "sentences", total=2, enabled=False) as bar:
+    ...     for tokens in sentences:
+    ...         bar.advance(1, tokens=len(tokens))
+    """
+
+    def __init__(
+        self,
+        label: str,
+        unit: str,
+        total: int | None = None,
+        completed: int = 0,
+        enabled: bool = True,
+    ) -> None:
+        self.label, self.unit = label, unit
+        self.total, self.completed, self.enabled = total, completed, enabled
+        self._bar: Any = None
+        self._tokens = 0
+
+    def __enter__(self) -> "ProgressBar":
+        if self.enabled:
+            from rich import progress
+
+            self._bar = progress.Progress(
+                progress.TextColumn(self.label),
+                progress.BarColumn(),
+                progress.MofNCompleteColumn(),
+                progress.TextColumn(f"{self.unit}, {{task.fields[rate]}}"),
+                progress.TimeRemainingColumn(),
             )
-            self._task = self._bar.add_task("", total=total, rate="")
-            self._tokens = 0
-
-    def __enter__(self):
-        if self._bar:
+            self._bar.add_task("", total=self.total, completed=self.completed, rate="")
             self._bar.start()
         return self
 
-    def __exit__(self, *exception):
-        if self._bar:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
-    def advance(self, sentences, tokens):
-        if self._bar:
-            self._tokens += tokens
-            seconds = self._bar.tasks[0].elapsed or 0
-            rate = f"{self._tokens / seconds:,.0f} tokens/s" if seconds else ""
-            self._bar.update(self._task, advance=sentences, rate=rate)
+    def advance(self, items: int, tokens: int = 0) -> None:
+        """Adds finished items and the number of tokens that they hold."""
+        if self._bar is None:
+            return
+        self._tokens += tokens
+        (task,) = self._bar.tasks
+        seconds = task.elapsed or 0
+        rate = f"{self._tokens / seconds:,.0f} tokens/s" if seconds else ""
+        self._bar.update(task.id, advance=items, rate=rate)

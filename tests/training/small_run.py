@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from elmo_keras import BidirectionalLanguageModel, ElmoLayer, training
-from elmo_keras.training.command import make_strategy
+from elmo_keras.training.command import strategy_scope
 from tests import small_models
 
 BATCH_SIZE, WINDOW = 4, 5
@@ -78,7 +78,7 @@ def run(folder, steps, settings=None, scope=None, **options):
 
 def main():
     folder, steps, seconds = pathlib.Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    scope = make_strategy(sys.argv[4]) if len(sys.argv) > 4 else None
+    scope = strategy_scope(sys.argv[4]) if len(sys.argv) > 4 else None
     run(folder, steps, {"report": lambda line: time.sleep(seconds)}, scope)
 
 

@@ -10,7 +10,12 @@ from typer.testing import CliRunner
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel, training
 from elmo_keras.training import command
-from elmo_keras.training.model_sizes import SIZES, elmo_of_size, parameters_of, training_memory
+from elmo_keras.training.model_sizes import (
+    MODEL_SIZES,
+    build_elmo,
+    count_parameters,
+    estimate_training_memory,
+)
 from elmo_keras_cli.app import app
 from tests import small_models
 from tests.training import small_run
@@ -61,7 +66,7 @@ def test_pretrain(text, pretrained):
     assert "step 40/40 800 tokens" in output and "tokens/s" in output
     assert "validation perplexity" in output and "preset" in output
     again = ["pretrain", f"{text}/*.txt", "--output", run, "--split-sentences", "--tokens", 800]
-    assert "Goes on behind step 40" in call(*again, "--negatives", 10, *SMALL)
+    assert "after step 40" in call(*again, "--negatives", 10, *SMALL)
     model = BidirectionalLanguageModel.from_preset(run / "preset")
     assert model.tokenizer.method == "words"
     held_out = list(training.Corpus(text / "1.txt", split_sentences=True))
@@ -130,7 +135,7 @@ def test_adapting_keeps_the_softmax_it_finds(text, pretrained, tmp_path):
     [
         (["absent.txt"], "there is none"),
         (["{text}/0.txt", "--size", "huge"], "`size` must be one of mini, small"),
-        (["{text}/0.txt", "--filters", "3by4"], "`filters` must be widths and numbers"),
+        (["{text}/0.txt", "--filters", "3by4"], "`filters` must be pairs of a width and a count"),
         (["{text}/0.txt", "--strategy", "magic"], "`strategy` must be one of"),
         (["{text}/0.txt", "--dropout", "1.5"], "`dropout` must be a number"),
         (["{text}/0.txt", "--epochs", "0"], "`epochs` must be positive"),
@@ -164,17 +169,20 @@ def test_undecodable_bytes_are_reported(text, tmp_path):
 
 @pytest.mark.parametrize("size", ["mini", "small"])
 def test_parameters(size):
-    size = SIZES[size]._replace(filters=((1, 4), (2, 8)))
-    elmo = elmo_of_size(size)
+    size = MODEL_SIZES[size]._replace(filters=((1, 4), (2, 8)))
+    elmo = build_elmo(size)
     model = BidirectionalLanguageModel(elmo, ["<S>", "</S>", "<UNK>", "a"])
-    assert parameters_of(size, 4) == model.count_params()
-    assert training_memory(size, 100_000) - training_memory(size, 0) >= 16 * 100_000 * 129
+    assert count_parameters(size, 4) == model.count_params()
+    assert (
+        estimate_training_memory(size, 100_000) - estimate_training_memory(size, 0)
+        >= 16 * 100_000 * 129
+    )
 
 
 def test_threads_are_left_alone_where_they_were_set(monkeypatch):
     keras.ops.ones(1)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
-    command.use_threads()
+    command.set_thread_counts()
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
-    command.use_threads()  # TensorFlow has begun: no error
+    command.set_thread_counts()  # TensorFlow has begun: no error
     assert pathlib.Path(command.__file__).is_file()

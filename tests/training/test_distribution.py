@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from elmo_keras import training
-from elmo_keras.training import run_checkpoint as checkpoints
-from elmo_keras.training.distribution import Replicas
+from elmo_keras.training import run_checkpoint
+from elmo_keras.training.distribution import StrategyDistribution
 from tests.fresh_process import ROOT, run
 from tests.training import small_run
 from tests.training.test_pretraining import kill_after, log_of
@@ -32,7 +32,7 @@ def alone(tmp_path_factory):
 
 def check_same(folder, alone):
     """The checkpoints are equal to rounding: weights, optimizer, states; so are the losses."""
-    one, other = (checkpoints.load(place / "run") for place in (folder, alone))
+    one, other = (run_checkpoint.load(place / "run") for place in (folder, alone))
     assert one.arrays.keys() == other.arrays.keys()
     for name, array in one.arrays.items():
         np.testing.assert_allclose(array, other.arrays[name], atol=1e-5, rtol=1e-4, err_msg=name)
@@ -128,7 +128,7 @@ def test_a_killed_worker(alone, tmp_path):
     assert kill_after(worker, tmp_path, 6, 0.0)
     chief.kill()
     chief.communicate()
-    left = checkpoints.load(tmp_path / "run").state["step"]
+    left = run_checkpoint.load(tmp_path / "run").state["step"]
     assert 4 <= left < STEPS
     finish(start_workers(tmp_path, 0.0))
     check_same(tmp_path, alone)
@@ -150,7 +150,7 @@ def test_who_writes(task, jobs, is_chief):
         task_type=task[0], task_id=task[1], cluster_spec=lambda: cluster
     )
     strategy = types.SimpleNamespace(num_replicas_in_sync=2, cluster_resolver=resolver)
-    assert Replicas(strategy, 4).is_chief == is_chief
+    assert StrategyDistribution(strategy, 4).is_chief == is_chief
 
 
 def test_rows_that_do_not_divide():
@@ -158,4 +158,4 @@ def test_rows_that_do_not_divide():
         num_replicas_in_sync = 3
 
     with pytest.raises(ValueError, match="multiple of the number of replicas.*4 for 3"):
-        Replicas(Strategy(), 4)
+        StrategyDistribution(Strategy(), 4)

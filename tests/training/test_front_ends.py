@@ -7,7 +7,7 @@ import pytest
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel, layers, training
 from elmo_keras.training import command
-from elmo_keras.training.model_sizes import SIZES
+from elmo_keras.training.model_sizes import MODEL_SIZES
 from elmo_keras.training.window_loss import window_loss, zero_states
 from elmo_keras.training.windows import Windows
 from tests import small_models
@@ -76,14 +76,14 @@ def test_a_window_is_a_sentence_to_the_model(make, tmp_path):
     encoder = model.elmo.token_encoder
     for pad_words in (False, True):
         windows = Windows(
-            *(corpus, model.words, encoder),
-            rows=1,
-            steps=6,
+            *(corpus, model.word_vocabulary, encoder),
+            batch_size=1,
+            window=6,
             num_negatives=1000,
             dropout=0.0,
             pad_words=pad_words,
         )
-        _, sums, _ = window_loss(model, rows=1)(next(windows), zero_states(model, 1))
+        _, sums, _ = window_loss(model, batch_size=1)(next(windows), zero_states(model, 1))
         sums = keras.ops.convert_to_numpy(sums)
         np.testing.assert_allclose(-model.score([sentence])[0], sums, rtol=1e-5)
 
@@ -101,7 +101,7 @@ def test_taking_on_a_model_of_elmo_for_many_langs(data, tmp_path, name):
     options = {"batch_size": 2, "window": 5, "num_negatives": 16, "learning_rate": 1e-5}
     given = {"source": source, "vocabulary": tmp_path / "words", "tokens": 20, "options": options}
     for _ in range(2):  # The second time there is nothing left to do.
-        command.run(corpus, tmp_path / "run", SIZES["mini"], **given)
+        command.pretrain_from_text(corpus, tmp_path / "run", MODEL_SIZES["mini"], **given)
     given = elmo_keras.ElmoLayer.from_preset(source, output="top")
     tuned = elmo_keras.ElmoLayer.from_preset(tmp_path / "run/preset", output="top")
     ids = given.token_encoder.numpy_ids(["w1", "a", "我"])[None]

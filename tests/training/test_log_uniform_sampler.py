@@ -123,5 +123,7 @@ def test_as_tensorflow():
 
 @pytest.mark.parametrize("size, number", [(10, 10), (10, 11), (10, 0), (10, -1), (0, 0)])
 def test_out_of_range(size, number):
-    with pytest.raises(ValueError, match=f"number={number}, size={size}. Take the full softmax"):
+    with pytest.raises(
+        ValueError, match=f"num_sampled={number}, vocabulary_size={size}. Use the full softmax"
+    ):
         LogUniformSampler(size, number)

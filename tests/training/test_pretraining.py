@@ -14,8 +14,7 @@ import pytest
 import elmo_keras
 from elmo_keras import backend, training
 from elmo_keras.text import byte_alphabet
-from elmo_keras.training import pretraining
-from elmo_keras.training import run_checkpoint as checkpoints
+from elmo_keras.training import pretraining, run_checkpoint
 from elmo_keras.training.window_loss import window_loss, zero_states
 from elmo_keras.training.windows import Windows
 from tests.fresh_process import ROOT
@@ -69,7 +68,7 @@ def test_a_run_in_parts_is_the_same(whole, tmp_path):
 def test_lines_that_sum_up_steps_are_the_same_after_a_kill(tmp_path, monkeypatch):
     settings = {"log_every": 7}
     small_run.run(tmp_path / "whole", 30, settings)
-    save = checkpoints.save
+    save = run_checkpoint.save
 
     def save_and_die(checkpoint, directory):
         save(checkpoint, directory)
@@ -77,7 +76,7 @@ def test_lines_that_sum_up_steps_are_the_same_after_a_kill(tmp_path, monkeypatch
             raise RuntimeError("killed")
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
-        patch.setattr(checkpoints, "save", save_and_die)
+        patch.setattr(run_checkpoint, "save", save_and_die)
         small_run.run(tmp_path / "parts", 30, settings)
     small_run.run(tmp_path / "parts", 30, settings)
     assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
@@ -111,7 +110,7 @@ def kill_after(process, folder, lines, seconds):
 @pytest.mark.slow
 def test_a_killed_run_is_the_same(whole, tmp_path):
     assert kill_after(start(tmp_path, 30, 0.03), tmp_path, 9, 0.0)
-    left = checkpoints.load(tmp_path / "run").state["step"]
+    left = run_checkpoint.load(tmp_path / "run").state["step"]
     assert 4 <= left < 30
     model = small_run.run(tmp_path, 30)
     assert log_of(tmp_path) == whole[0]
@@ -148,7 +147,7 @@ def test_an_interrupt_saves_the_step(whole, tmp_path):
 
     with pytest.raises(KeyboardInterrupt, match="step 10 is saved"):
         small_run.run(tmp_path, 30, {"report": report})
-    assert checkpoints.load(tmp_path / "run").state["step"] == 10
+    assert run_checkpoint.load(tmp_path / "run").state["step"] == 10
     small_run.run(tmp_path, 30)
     assert log_of(tmp_path) == whole[0]
 
@@ -206,15 +205,15 @@ def test_states_go_on_from_window_to_window(tmp_path):
     corpus = small_run.write_corpus(tmp_path / "corpus")
     model = small_run.make_model(corpus)
     # Of several rows, the next sentence goes to who is done first: that depends on the windows.
-    options = {"rows": 1, "num_negatives": 1000, "dropout": 0.0}
+    options = {"batch_size": 1, "num_negatives": 1000, "dropout": 0.0}
     options["encoder"] = model.elmo.token_encoder
-    loss = window_loss(model, rows=1)
+    loss = window_loss(model, batch_size=1)
     states, sums = zero_states(model, 1), 0
-    short = Windows(corpus, model.words, steps=4, **options)
+    short = Windows(corpus, model.word_vocabulary, window=4, **options)
     for _, batch in zip(range(5), short):
         _, part, states = loss(batch, states)
         sums = sums + keras.ops.convert_to_numpy(part)
-    long = next(Windows(corpus, model.words, steps=20, **options))
+    long = next(Windows(corpus, model.word_vocabulary, window=20, **options))
     _, whole, final = loss(long, zero_states(model, 1))
     np.testing.assert_allclose(sums, keras.ops.convert_to_numpy(whole), rtol=1e-5)
     for one, other in zip(states, final):
@@ -230,14 +229,14 @@ def test_a_window_is_a_sentence_to_the_model(tmp_path):
     (tmp_path / "one/text").write_text(" ".join(sentence) + "\n")
     windows = Windows(
         training.Corpus(tmp_path / "one/text", "whitespace"),
-        model.words,
+        model.word_vocabulary,
         model.elmo.token_encoder,
-        rows=1,
-        steps=5,
+        batch_size=1,
+        window=5,
         num_negatives=1000,
         dropout=0.0,
     )
-    _, sums, _ = window_loss(model, rows=1)(next(windows), zero_states(model, 1))
+    _, sums, _ = window_loss(model, batch_size=1)(next(windows), zero_states(model, 1))
     np.testing.assert_allclose(-model.score([sentence])[0], sums, rtol=1e-5)
 
 
@@ -247,7 +246,15 @@ def test_fresh_starts(tmp_path):
     model = small_run.make_model(corpus)
     options = {"num_negatives": 1000, "dropout": 0.0, "shuffle": False}
     encoder = model.elmo.token_encoder
-    windows = Windows(corpus, model.words, encoder, rows=200, steps=4, fresh_starts=0.3, **options)
+    windows = Windows(
+        corpus,
+        model.word_vocabulary,
+        encoder,
+        batch_size=200,
+        window=4,
+        fresh_starts=0.3,
+        **options,
+    )
     begin = byte_alphabet.boundary_ids(50)
     state = [np.ones_like(x) for x in zero_states(model, 200)]
     first, batch = next(windows), next(windows)
@@ -257,7 +264,7 @@ def test_fresh_starts(tmp_path):
     for direction in range(2):
         assert (read[direction, ~batch.carry, 0] == begin[direction]).all()
         assert not (read[direction, batch.carry, 0] == begin[direction]).all()
-    loss = window_loss(model, rows=200)
+    loss = window_loss(model, batch_size=200)
     _, _, new = loss(batch, state)
     _, _, from_zeros = loss(batch._replace(carry=np.zeros(200, bool)), state)
     _, _, carried = loss(batch._replace(carry=np.ones(200, bool)), state)
@@ -281,7 +288,9 @@ def test_a_step_of_every_precision(tmp_path):
             training.build_vocabulary(corpus)[0].tokens,
         )
         encoder = model.elmo.token_encoder
-        windows = Windows(corpus, model.words, encoder, rows=2, steps=3, keep_shape=(2, 6))
+        windows = Windows(
+            corpus, model.word_vocabulary, encoder, batch_size=2, window=3, dropout_shape=(2, 6)
+        )
         optimizer = small_run.make_options(1).make_optimizer()
         step = backend.training_step(
             window_loss(model, 2, 0.1), model.trainable_weights, optimizer, 10.0
@@ -336,7 +345,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint(tmp_path, monkeypatch, whole
         return usual(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.os, failing, full)
+        patch.setattr(run_checkpoint.os, failing, full)
         with pytest.raises(OSError, match="No space left.*previous one is whole"):
             small_run.run(tmp_path, 16)
     assert (tmp_path / "run/checkpoint.h5").read_bytes() == kept
@@ -415,5 +424,5 @@ def test_options_out_of_range(options, message):
 def test_the_learning_rate():
     options = training.PretrainingOptions(tokens=12800, warmup=4, decay=0.5, learning_rate=1.0)
     assert options.steps == 10
-    rates = [options.learning_rate_of(step) for step in range(10)]
+    rates = [options.learning_rate_at(step) for step in range(10)]
     np.testing.assert_allclose(rates, [0.2, 0.4, 0.6, 0.8, 1, 1, 0.8, 0.6, 0.4, 0.2])

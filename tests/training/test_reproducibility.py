@@ -10,15 +10,14 @@ import pytest
 
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel, backend, training
-from elmo_keras.training import command
-from elmo_keras.training import run_checkpoint as checkpoints
-from elmo_keras.training.model_sizes import SIZES
+from elmo_keras.training import command, run_checkpoint
+from elmo_keras.training.model_sizes import MODEL_SIZES
 from tests import small_models
 from tests.fresh_process import ROOT
 from tests.training import small_run
 from tests.training.test_pretraining import equal, kill_after, log_of, weights_of
 
-SIZE = SIZES["mini"]._replace(units=16, projection_dim=6, filters=((2, 4),))
+SIZE = MODEL_SIZES["mini"]._replace(units=16, projection_dim=6, filters=((2, 4),))
 
 
 def initial_weights(monkeypatch, folder, seed, **options):
@@ -27,7 +26,9 @@ def initial_weights(monkeypatch, folder, seed, **options):
     keras.random.uniform((1,))
     corpus = small_run.write_corpus(folder / "corpus")
     monkeypatch.setattr(command, "pretrain", lambda model, *_, **__: model)
-    model = command.run(corpus, folder / "run", SIZE, tokens=10, options={"seed": seed}, **options)
+    model = command.pretrain_from_text(
+        corpus, folder / "run", SIZE, tokens=10, options={"seed": seed}, **options
+    )
     return [keras.ops.convert_to_numpy(weight) for weight in model.weights]
 
 
@@ -66,7 +67,7 @@ def pretrain_in_python(folder, seed):
 
 
 def dying_after(number):
-    """`kernels.training_step` whose step fails when it has been taken so often."""
+    """`backend.training_step` whose step fails when it has been taken so often."""
     usual = backend.training_step
 
     def training_step(*arguments):
@@ -90,7 +91,7 @@ def test_a_run_that_is_killed_before_its_first_checkpoint(tmp_path, monkeypatch,
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
         patch.setattr(backend, "training_step", dying_after(steps))
         pretrain_in_python(tmp_path / "parts", seed=1)
-    assert checkpoints.load(tmp_path / "parts/run").state["step"] == 0
+    assert run_checkpoint.load(tmp_path / "parts/run").state["step"] == 0
     resumed = pretrain_in_python(tmp_path / "parts", seed=2)
     assert equal(weights_of(resumed), weights_of(whole))
     assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
@@ -136,7 +137,7 @@ def finish(process, folder):
     """All arrays of the checkpoint that a run ends with."""
     _, errors = process.communicate()
     assert process.returncode == 0, errors.decode()
-    found = checkpoints.load(folder / "run")
+    found = run_checkpoint.load(folder / "run")
     assert found.state["step"] == 60
     return found.arrays
 
@@ -158,7 +159,7 @@ def test_one_command_three_times(tmp_path, optimizer):
     check_equal(first, second)
     killed = folders[2]
     assert kill_after(start(killed, *options), killed, 5, 0.0)
-    assert checkpoints.load(killed / "run").state["step"] == 0
+    assert run_checkpoint.load(killed / "run").state["step"] == 0
     check_equal(first, finish(start(killed, *options), killed))
     assert log_of(killed) == log_of(folders[0])
     seeded = tmp_path / "seeded"

@@ -48,7 +48,7 @@ def make_files(folder, sizes=(9, 1, 0, 14), seed=0, longest=12):
 
 
 def make(folder, vocabulary=VOCABULARY, encoder=ENCODER, **options):
-    small = {"rows": 3, "steps": 5, "num_negatives": 7, "keep_shape": (2, 4)}
+    small = {"batch_size": 3, "window": 5, "num_negatives": 7, "dropout_shape": (2, 4)}
     return Windows(Corpus(folder, "whitespace"), vocabulary, encoder, **small | options)
 
 
@@ -120,7 +120,7 @@ class Oracle:
 
 def order_of(folder, number, **options):
     """The sentences in the order of their reading: one row, forward."""
-    windows = make(folder, rows=1, steps=50, dropout=0.0, **options)
+    windows = make(folder, batch_size=1, window=50, dropout=0.0, **options)
     sentences = []
     while len(sentences) <= number:
         for word in words_of(next(windows))[0, 0]:
@@ -144,7 +144,9 @@ def test_as_bilm_tf_cuts_them(tmp_path, files, rows, steps, shuffle):
         sentences = [sentence for file in files for sentence in file] * 5
     oracle = Oracle(sentences, rows, steps)
     batches = 300 // (rows * steps) + 2
-    for batch in take(make(tmp_path, rows=rows, steps=steps, shuffle=shuffle, seed=3), batches):
+    for batch in take(
+        make(tmp_path, batch_size=rows, window=steps, shuffle=shuffle, seed=3), batches
+    ):
         inputs, targets = oracle.batch()
         np.testing.assert_array_equal(words_of(batch), inputs)
         np.testing.assert_array_equal(targets_of(batch), known(targets))
@@ -216,7 +218,7 @@ def test_lines_are_shuffled_within_their_blocks(tmp_path):
 
 def test_passes_and_tokens(tmp_path):
     (tmp_path / "text").write_text("w1 w2\nw3\n")  # five words to predict
-    windows = make(tmp_path, rows=1, steps=5)
+    windows = make(tmp_path, batch_size=1, window=5)
     assert (windows.tokens, windows.passes) == (5, 0)
     passes = []
     for _ in range(4):
@@ -224,13 +226,13 @@ def test_passes_and_tokens(tmp_path):
         passes.append(windows.passes)
     # A pass is over when the next one begins.
     assert passes == [0, 1, 2, 3]
-    assert make(tmp_path, rows=3, steps=4).tokens == 12
+    assert make(tmp_path, batch_size=3, window=4).tokens == 12
     assert iter(windows) is windows
 
 
 def test_a_corpus_of_one_word_goes_round(tmp_path):
     (tmp_path / "text").write_text("w1")
-    windows = make(tmp_path, rows=2, steps=3)
+    windows = make(tmp_path, batch_size=2, window=3)
     inputs = np.concatenate([words_of(batch) for batch in take(windows, 4)], axis=2)
     assert inputs[0].tolist() == [["<S>", "w1"] * 6] * 2
     assert inputs[1].tolist() == [["</S>", "w1"] * 6] * 2
@@ -264,7 +266,7 @@ def test_characters(tmp_path, pad_words):
     rng = np.random.default_rng(0)
     lines = [" ".join(rng.choice(words, 6)) for _ in range(40)]
     (tmp_path / "text").write_text("\n".join(lines))
-    options = {"rows": 4, "steps": 9, "shuffle": False}
+    options = {"batch_size": 4, "window": 9, "shuffle": False}
     windows = make(tmp_path, pad_words=pad_words, **options)
     oracle = Oracle(itertools.cycle(line.split() for line in lines), 4, 9)
     sizes = set()
@@ -313,7 +315,7 @@ ENCODERS = [
 @pytest.mark.parametrize("encoder, expected", ENCODERS, ids=["code points", "words of it", "words"])
 def test_ids_of_other_encoders(tmp_path, encoder, expected, pad_words):
     (tmp_path / "text").write_text("w <S> <bos>\n")
-    windows = make(tmp_path, encoder=encoder, rows=2, steps=4, pad_words=pad_words)
+    windows = make(tmp_path, encoder=encoder, batch_size=2, window=4, pad_words=pad_words)
     batch = next(windows)
     forward = [expected[word] for word in ("begin", "w", "<S>", "<bos>")]
     backward = [expected[word] for word in ("end", "<bos>", "<S>", "w")]
@@ -324,9 +326,9 @@ def test_ids_of_other_encoders(tmp_path, encoder, expected, pad_words):
     unknown = VOCABULARY.token_to_index("<UNK>")
     # A word that is written like a boundary is predicted as the softmax's word of that name.
     assert batch.targets[0, 0].tolist() == [unknown, 0, unknown, 1]
-    part = batch.of_rows(slice(0, 1), pad_words)
+    part = batch.select_streams(slice(0, 1), pad_words)
     assert part.ids[part.inputs].tolist() == [[forward], [backward]]
-    whole = make(tmp_path, encoder=encoder, rows=2, steps=4, pad_words=pad_words)
+    whole = make(tmp_path, encoder=encoder, batch_size=2, window=4, pad_words=pad_words)
     whole.restore(json.loads(json.dumps(windows.state())))
     check_equal(next(windows), next(whole))
 
@@ -334,7 +336,7 @@ def test_ids_of_other_encoders(tmp_path, encoder, expected, pad_words):
 def test_a_word_that_is_written_like_a_boundary(tmp_path):
     """To the byte alphabet it is the boundary, as in the published programs."""
     (tmp_path / "text").write_text("</S> w1\n")
-    batch = next(make(tmp_path, rows=1, steps=3))
+    batch = next(make(tmp_path, batch_size=1, window=3))
     begin, end = byte_alphabet.boundary_ids(MAX_CHARACTERS)
     read = batch.ids[batch.inputs]
     np.testing.assert_array_equal(read[0, 0, :2], [begin, end])
@@ -343,7 +345,7 @@ def test_a_word_that_is_written_like_a_boundary(tmp_path):
 
 def test_targets_of_unknown_words(tmp_path):
     (tmp_path / "text").write_text("w0 w1 never W1\n")
-    batch = next(make(tmp_path, rows=1, steps=5))
+    batch = next(make(tmp_path, batch_size=1, window=5))
     unknown, w1 = VOCABULARY.token_to_index("<UNK>"), VOCABULARY.token_to_index("w1")
     assert batch.targets.tolist() == [
         [[unknown, w1, unknown, unknown, 1]],
@@ -388,8 +390,8 @@ def test_the_softmax_is_full_where_the_vocabulary_is_small(tmp_path, files, more
 
 @pytest.mark.parametrize("dropout", [0.1, 0.5, 0.001])
 def test_keep(tmp_path, files, dropout):
-    batches = take(make(tmp_path, dropout=dropout, keep_shape=(3, 64)), 20)
-    keep = np.stack([batch.keep for batch in batches])
+    batches = take(make(tmp_path, dropout=dropout, dropout_shape=(3, 64)), 20)
+    keep = np.stack([batch.dropout_mask for batch in batches])
     assert keep.dtype == bool and keep.shape == (20, 2, 4, 3, 5, 64)
 
     def check(share, number):
@@ -406,7 +408,7 @@ def test_keep(tmp_path, files, dropout):
 
 
 def test_no_dropout(tmp_path, files):
-    assert next(make(tmp_path, dropout=0.0)).keep is None
+    assert next(make(tmp_path, dropout=0.0)).dropout_mask is None
 
 
 # === Fresh starts ===
@@ -444,8 +446,8 @@ def check_equal(one, other):
     [
         {},
         {"shuffle": False},
-        {"rows": 11, "steps": 2, "fresh_starts": 0.2},
-        {"rows": 1, "steps": 1, "dropout": 0.0},
+        {"batch_size": 11, "window": 2, "fresh_starts": 0.2},
+        {"batch_size": 1, "window": 1, "dropout": 0.0},
         {"num_negatives": 1000, "pad_words": True, "seed": 5},
     ],
     ids=["plain", "in order", "many rows", "word by word", "full softmax"],
@@ -493,8 +495,10 @@ def test_a_restored_run_to_the_end(tmp_path, files):
 def test_another_number_of_rows_is_refused(tmp_path, files):
     windows = make(tmp_path)
     before = json.dumps(windows.state())
-    with pytest.raises(ValueError, match="as many rows, 3. Received: one of 4."):
-        windows.restore(make(tmp_path, rows=4).state())
+    with pytest.raises(
+        ValueError, match="as many streams as the windows, 3. Received: a state of 4 streams."
+    ):
+        windows.restore(make(tmp_path, batch_size=4).state())
     assert json.dumps(windows.state()) == before
 
 
@@ -506,14 +510,14 @@ def test_what_is_random_depends_on_the_seed_and_the_number_alone(tmp_path, files
     late = make(tmp_path / "other", fresh_starts=0.5)
     late.restore(late.state() | {"number": 6})
     for a, b in [*zip(batches, others), *zip(batches[6:], late)]:
-        for name in ("negatives", "negatives_log_expected", "keep", "carry"):
+        for name in ("negatives", "negatives_log_expected", "dropout_mask", "carry"):
             np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     assert not np.array_equal(words_of(batches[0]), words_of(others[0]))
     # Twice is the same; another seed or number is not.
     for a, b in zip(batches, make(tmp_path, fresh_starts=0.5)):
         check_equal(a, b)
     seeded = take(make(tmp_path, fresh_starts=0.5, seed=1), 12)
-    assert len({batch.keep.tobytes() for batch in [*batches, *seeded]}) == 24
+    assert len({batch.dropout_mask.tobytes() for batch in [*batches, *seeded]}) == 24
     assert len({batch.negatives.tobytes() for batch in [*batches, *seeded]}) > 20
 
 
@@ -524,10 +528,10 @@ def test_what_is_random_depends_on_the_seed_and_the_number_alone(tmp_path, files
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.0, "num_negatives": 1000}], ids=str)
 def test_parts_are_the_whole(tmp_path, files, options, pad_words):
     rows = 7
-    windows = make(tmp_path, rows=rows, pad_words=pad_words, fresh_starts=0.3, **options)
+    windows = make(tmp_path, batch_size=rows, pad_words=pad_words, fresh_starts=0.3, **options)
     for batch in take(windows, 10):
         slices = [slice(0, 3), slice(3, 4), slice(4, None)]
-        parts = [batch.of_rows(part, pad_words=pad_words) for part in slices]
+        parts = [batch.select_streams(part, pad_words=pad_words) for part in slices]
         for rows_of_part, part in zip(slices, parts):
             read = words_of(batch)[:, rows_of_part]
             np.testing.assert_array_equal(words_of(part), read)
@@ -539,11 +543,11 @@ def test_parts_are_the_whole(tmp_path, files, options, pad_words):
             # The sample of words is that of the whole.
             for name in ("negatives", "negatives_log_expected"):
                 assert getattr(part, name) is getattr(batch, name)
-        for name, axis in (("targets", 1), ("log_expected", 1), ("carry", 0), ("keep", 2)):
+        for name, axis in (("targets", 1), ("log_expected", 1), ("carry", 0), ("dropout_mask", 2)):
             whole, pieces = getattr(batch, name), [getattr(part, name) for part in parts]
             if whole is None:
                 assert pieces == [None] * 3
             else:
                 np.testing.assert_array_equal(np.concatenate(pieces, axis=axis), whole)
-        everything = batch.of_rows(slice(0, rows), pad_words=pad_words)
+        everything = batch.select_streams(slice(0, rows), pad_words=pad_words)
         np.testing.assert_array_equal(words_of(everything), words_of(batch))
