@@ -1,20 +1,24 @@
+"""The accuracy of a tagger, per token."""
+
+from typing import Any
+
 import keras
 from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class TokenAccuracy(keras.metrics.Metric):
-    """The share of tokens whose most probable label is the right one.
+    """The fraction of tokens whose most probable label is correct.
 
-    Every token counts once. `keras.metrics.SparseCategoricalAccuracy` averages over each sentence,
-    padding or not, and then over the sentences.
+    Each token counts once. `keras.metrics.SparseCategoricalAccuracy` would first average over each
+    sentence, including its padding, and then over the sentences.
 
-    Note on masking: a token whose probabilities are all 0 is padding (as `ElmoTagger` gives it),
-    and so is one whose label is negative; padding does not count.
+    Note on masking: a token is padding if its probabilities are all 0, as `ElmoTagger` returns
+    them, or if its label is negative. Padding does not count.
 
     Args:
-        name: str. Defaults to `"accuracy"`.
-        dtype: dtype of the computation. Defaults to Keras' own.
+        name: str. Name of the metric. Defaults to `"accuracy"`.
+        dtype: dtype of the computation. Defaults to `None`, `keras.config.floatx()`.
 
     Call arguments:
         y_true: `(batch, time)` int labels.
@@ -30,12 +34,12 @@ class TokenAccuracy(keras.metrics.Metric):
     0.5
     """
 
-    def __init__(self, name="accuracy", dtype=None):
+    def __init__(self, name: str = "accuracy", dtype: Any = None):
         super().__init__(name=name, dtype=dtype)
         self.correct = self.add_weight(name="correct", initializer="zeros")
         self.total = self.add_weight(name="total", initializer="zeros")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true = ops.cast(y_true, "int32")  # (batch, time)
         y_pred = ops.convert_to_tensor(y_pred)
         is_token = ops.logical_and(y_true >= 0, ops.sum(y_pred, axis=-1) > 0)
@@ -45,9 +49,9 @@ class TokenAccuracy(keras.metrics.Metric):
             if len(sample_weight.shape) == 1:
                 sample_weight = sample_weight[:, None]
             weight = weight * sample_weight
-        is_right = ops.cast(ops.equal(ops.argmax(y_pred, axis=-1), y_true), self.dtype)
-        self.correct.assign_add(ops.sum(weight * is_right))
+        is_correct = ops.cast(ops.equal(ops.argmax(y_pred, axis=-1), y_true), self.dtype)
+        self.correct.assign_add(ops.sum(weight * is_correct))
         self.total.assign_add(ops.sum(weight))
 
-    def result(self):
+    def result(self) -> Any:
         return ops.divide_no_nan(self.correct, self.total)

@@ -1,4 +1,4 @@
-"""Strings to integers. Nothing else in elmo_keras touches strings."""
+"""Conversion of strings to integers, the only place of elmo_keras that handles strings."""
 
 from elmo_keras.text.bucketing import batch_by_length as batch_by_length
 from elmo_keras.text.character_ids import CharacterIds as CharacterIds

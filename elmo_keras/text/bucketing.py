@@ -1,27 +1,46 @@
-"""Batches of sentences of like length, so that little of a batch is padding."""
+"""Batches of sentences of similar length, with little padding."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from elmo_keras.utils.optional_module import tensorflow as tf
 
-# Lengths that batches are padded to where a new length means a new compilation.
+# Batches are padded to bucket sizes where each new length causes a compilation.
 _SMALLEST_BUCKET = 8
 
 
 def bucket(length: int) -> int:
-    """The next of 8, 12, 16, 24, 32, 48, ...: at most a third of a batch is padding for it."""
+    """Rounds a length up to a bucket size: 8, 12, 16, 24, 32, 48, and so on.
+
+    At most a third of a batch of more than 8 steps is then padding.
+
+    Args:
+        length: number of time steps.
+
+    Example:
+
+    >>> bucket(13)
+    16
+    """
     size = _SMALLEST_BUCKET
     while size < length:
         size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
     return size
 
 
-def places_by_length(lengths, max_tokens: int, max_rows: int | None = None):
-    """Batches of sentences of like length, the longest first, as lists of their places.
+def places_by_length(
+    lengths: Sequence[int], max_tokens: int, max_rows: int | None = None
+) -> Iterator[list[int]]:
+    """Groups sentences of similar length into batches, the longest sentences first.
 
     Args:
-        lengths: list of int, of each sentence.
-        max_tokens: int. Tokens of a batch at most, padding among them; a longer sentence is a batch
-            of its own.
-        max_rows: int or `None`. Sentences of a batch at most. Defaults to any number.
+        lengths: the number of tokens of each sentence.
+        max_tokens: maximum number of tokens per batch, including padding; a longer sentence is a
+            batch of its own.
+        max_rows: maximum number of sentences per batch. Defaults to `None`, no maximum.
+
+    Yields:
+        The positions of the sentences of one batch, list of int.
 
     Example:
 
@@ -37,42 +56,47 @@ def places_by_length(lengths, max_tokens: int, max_rows: int | None = None):
 
 
 def batch_by_length(
-    dataset, max_tokens=1024, tokenizer=None, longest=512, pad_to_bucket=False, drop_remainder=False
-):
-    """Batches a `tf.data.Dataset` of single sentences, each batch of sentences of like length.
+    dataset: Any,
+    max_tokens: int = 1024,
+    tokenizer: Any = None,
+    longest: int = 512,
+    pad_to_bucket: bool = False,
+    drop_remainder: bool = False,
+) -> Any:
+    """Batches a `tf.data.Dataset` of single sentences, so that a batch has similar lengths.
 
-    Sentences wait in buckets of at most 8, 12, 16, 24, 32, 48, ... tokens until one is full. Long
-    sentences come in small batches and short ones in large ones, so that every batch has about as
-    many tokens, and memory and time are about the same for each. Shuffle before, and batches
-    still differ from epoch to epoch.
+    Sentences are collected in buckets of at most 8, 12, 16, 24, 32, 48, ... tokens until a bucket
+    is full. Long sentences form small batches and short sentences form large ones, so that all
+    batches have about the same number of tokens and need about the same memory and time. Shuffle
+    the dataset first; the batches then differ between epochs.
 
     Args:
-        dataset: tf.data.Dataset of `x`, `(x, y)` or `(x, y, sample_weight)`: `x` tokens `(time,)`
-            string, ids `(time, ...)` int, or a sentence `()` string with a `tokenizer`; labels and
-            weights `()`, or one a token, `(time,)`. Padding is `""` or 0.
-        max_tokens: int. Tokens of a batch at most, padding among them; a longer sentence is a batch
-            of its own. Defaults to `1024`.
-        tokenizer: `elmo_keras.text.Tokenizer` that splits sentences, or `None`.
-        longest: int. Sentences from the first bucket beyond this many tokens on share one bucket.
-            Defaults to `512`.
-        pad_to_bucket: bool. Whether to pad to the length of the bucket instead of that of the
-            longest sentence, for where a new length means a new compilation (JAX, XLA); sentences
-            of more than `longest` tokens are then an error. Defaults to `False`.
-        drop_remainder: bool. Whether to drop the batches that are not full at the end. Defaults to
-            `False`.
+        dataset: tf.data.Dataset of `x`, `(x, y)` or `(x, y, sample_weight)`. `x` is tokens
+            `(time,)` string, ids `(time, ...)` int, or, with a `tokenizer`, a sentence `()` string.
+            Labels and weights are `()`, or `(time,)` with one value per token. Padding is `""` or
+            0.
+        max_tokens: int. Maximum number of tokens per batch, including padding; a longer sentence is
+            a batch of its own. Defaults to `1024`.
+        tokenizer: `elmo_keras.text.Tokenizer` that splits sentences. Defaults to `None`.
+        longest: int. All sentences above the first bucket size that is at least `longest` share one
+            bucket. Defaults to `512`.
+        pad_to_bucket: bool. Whether to pad a batch to its bucket size instead of its longest
+            sentence. Use it where each new length causes a compilation (JAX, XLA). Sentences of
+            more than `longest` tokens are then an error. Defaults to `False`.
+        drop_remainder: bool. Whether to drop incomplete batches at the end. Defaults to `False`.
 
     Returns:
-        A tf.data.Dataset of batches, which `fit` takes.
+        A tf.data.Dataset of batches, for `fit`.
 
     Raises:
-        ValueError: if the dataset is batched already, or holds sentences and there is no tokenizer.
+        ValueError: if the dataset is already batched, or holds sentences without a tokenizer.
 
     Example:
 
     >>> import elmo_keras, tensorflow as tf
     >>> sentences = ["Yes.", "Not a single one of them, not even the last."]
     >>> sentences = tf.data.Dataset.from_tensor_slices(sentences)
-    >>> data = sentences.repeat(64).enumerate().map(lambda number, text: (text, number % 2))
+    >>> data = sentences.repeat(64).enumerate().map(lambda index, text: (text, index % 2))
     >>> data = elmo_keras.text.batch_by_length(
     ...     data, max_tokens=256, tokenizer=elmo_keras.text.Tokenizer()
     ... )
@@ -82,7 +106,7 @@ def batch_by_length(
     if max_tokens < 1 or longest < 1:
         raise ValueError(
             "`max_tokens` and `longest` must be positive ints. Received: "
-            f"max_tokens={max_tokens}, longest={longest}"
+            f"max_tokens={max_tokens}, longest={longest}. Use the defaults, 1024 and 512."
         )
     x = dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec
     shape, dtype = getattr(x, "shape", None), getattr(x, "dtype", None)
@@ -92,7 +116,8 @@ def batch_by_length(
         raise ValueError(
             "The dataset's elements must be single sentences: tokens (time,) string, ids (time, "
             "...), or a sentence () string with a `tokenizer`. Received: elements of "
-            f"{x}, tokenizer={tokenizer!r}. Batch with this function alone, or `.unbatch()` first."
+            f"{x}, tokenizer={tokenizer!r}. Do not batch before this function, or call "
+            "`.unbatch()` first."
         )
     boundaries = [_SMALLEST_BUCKET]
     while boundaries[-1] < longest:
@@ -107,10 +132,10 @@ def batch_by_length(
     )
 
 
-def _first(function):
-    """Applies a function to the first part of an element."""
+def _first(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Returns a function that applies `function` to the first component of an element."""
 
-    def apply(*element):
+    def apply(*element: Any) -> Any:
         x = function(element[0])
         return (x, *element[1:]) if len(element) > 1 else x
 

@@ -1,35 +1,35 @@
-"""Containers that hold a batch of texts: which ones are taken, and which ones are refused.
+"""Containers for a batch of texts: columns are accepted, tables and sets are refused.
 
-Every entry of the package (layers, models, `embed`, `pad`) passes its input through `to_batch`.
-pandas, polars, pyarrow and Hugging Face containers are known by their methods; none is imported.
+All public functions, layers and models pass their text through `to_batch`. The containers of
+pandas, polars, pyarrow and Hugging Face are recognised by their methods, so that no import is
+needed.
 """
 
-from collections.abc import ItemsView, KeysView, Mapping, Set, ValuesView
+from collections.abc import ItemsView, Iterable, KeysView, Mapping, Set, ValuesView
 from typing import Any
 
 import keras
 import numpy as np
 
-# Names of the missing values of pandas; `==` and `bool` of them do not work as for other values.
+# Class names of the missing values of pandas, which support neither `==` nor `bool`.
 _MISSING = ("NAType", "NaTType")
 
 
 def to_batch(data: Any, name: str = "Text") -> Any:
-    """Turns a container of texts into a list or a numpy array; tensors pass as they are.
+    """Converts a container of texts to a list or a numpy array; returns tensors unchanged.
 
     Args:
         data: list, tuple, numpy array (of str, bytes, objects or NumPy's StringDType), tensor,
             or a column: a pandas or polars Series, a pyarrow Array.
-        name: str. The name of the argument in an error.
+        name: str. Name of the argument, for errors. Defaults to `"Text"`.
 
     Returns:
-        A list, a numpy array that is not of StringDType, a tensor, or `data` itself if it is none
-        of these.
+        A list, a numpy array that is not of StringDType, or a tensor; other objects are returned
+        unchanged.
 
     Raises:
         ValueError: for a table (DataFrame, pyarrow Table, dict of columns, structured array) and
-            for a set. The texts of a table are one of its columns, and iterating over a table
-            gives the names of its columns.
+            for a set. Iterating over a table would give the names of its columns.
     """
     if isinstance(data, (str, bytes, list, tuple, keras.KerasTensor)):
         return data
@@ -47,7 +47,7 @@ def to_batch(data: Any, name: str = "Text") -> Any:
             f"{name} must have an order: a list, an array or a column. Received: a "
             f"{type(data).__name__}. Sort it into a list."
         )
-    # A column. RaggedTensors have `to_list` too, but no values inside of a graph.
+    # A column. RaggedTensors have `to_list` too, but no values inside a graph.
     for method in ("to_pylist", "to_list"):
         if hasattr(data, method) and not hasattr(data, "ragged_rank"):
             return getattr(data, method)()
@@ -55,7 +55,12 @@ def to_batch(data: Any, name: str = "Text") -> Any:
 
 
 def refuse_table(data: Any, name: str = "Text") -> None:
-    """Raises a ValueError if `data` is a mapping or a table instead of one column of it."""
+    """Raises a ValueError if `data` is a mapping or a table instead of a single column.
+
+    Args:
+        data: any object.
+        name: str. Name of the argument, for the error. Defaults to `"Text"`.
+    """
     if isinstance(data, Mapping):
         raise _table_error(data, name, data)
     columns = getattr(data, "columns", None)  # pandas, polars, pyarrow
@@ -68,7 +73,11 @@ def refuse_table(data: Any, name: str = "Text") -> None:
 
 
 def is_missing(item: Any) -> bool:
-    """Whether an item stands for a missing value: `None`, NaN, or pandas' NA and NaT."""
+    """Returns whether an item is a missing value: `None`, NaN, or pandas' NA and NaT.
+
+    Args:
+        item: any object.
+    """
     if isinstance(item, (str, bytes, list, tuple)):
         return False
     if item is None or type(item).__name__ in _MISSING:
@@ -76,10 +85,10 @@ def is_missing(item: Any) -> bool:
     return isinstance(item, (float, np.floating)) and bool(np.isnan(item))
 
 
-def _table_error(data, name, columns):
-    columns = [str(column) for column in columns]
-    shown = ", ".join(map(repr, columns[:10])) + (", ..." if len(columns) > 10 else "")
-    example = repr(columns[0]) if columns else "'text'"
+def _table_error(data: Any, name: str, columns: Iterable[Any]) -> ValueError:
+    names = [str(column) for column in columns]
+    shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
+    example = repr(names[0]) if names else "'text'"
     return ValueError(
         f"{name} must be one column: a list, an array or a Series. Received: "
         f"{type(data).__name__}, a table with the columns {shown or 'none'}. Pass one column of "

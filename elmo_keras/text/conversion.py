@@ -1,7 +1,8 @@
-"""Python text -> string tensors, with the checks that a tensor can no longer make."""
+"""Conversion of Python text to string tensors, with the checks that need Python objects."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,14 +10,14 @@ import numpy as np
 from elmo_keras.text.containers import is_missing, refuse_table, to_batch
 from elmo_keras.utils.optional_module import tensorflow as tf
 
-REPLACEMENT = "\ufffd"  # what stands for bytes that are no UTF-8
+REPLACEMENT = "\ufffd"  # replaces bytes that are not UTF-8
 
 _FORMS = (
     "Text must be a batch of sentences (a list of str) or a batch of token lists (a list of lists "
     "of str)."
 )
 SPACE_RULE = (
-    "A token must not hold white space: it is read as one word, and cut at its maximum of "
+    "A token must not hold white space: it is read as one word, and cut at the maximum number of "
     "characters."
 )
 SPACE_ADVICE = (
@@ -25,18 +26,21 @@ SPACE_ADVICE = (
     "`allow_spaces=True`."
 )
 _SPACE = re.compile("[ \t\n\v\f\r]")
-_SPACE_IN_GRAPH = r"\C*[ \t\n\v\f\r]\C*"  # \C is any byte, also of what is not UTF-8
+_SPACE_IN_GRAPH = r"\C*[ \t\n\v\f\r]\C*"  # \C matches any byte, UTF-8 or not
 
 
-def is_text(data):
-    """Whether `data` is Python or numpy text: a str, or str (or bytes) in lists and arrays.
+def is_text(data: Any) -> bool:
+    """Returns whether `data` is Python or numpy text: a str, or str (or bytes) in lists and arrays.
 
-    A missing value among texts does not count; a batch of nothing but `None` is text.
+    Missing values are ignored; a batch that holds only missing values is text.
+
+    Args:
+        data: any object.
     """
     if isinstance(data, np.ndarray):
         if data.dtype.kind == "O" and data.size:
             return is_text(data.ravel().tolist())
-        if data.dtype.kind == "f":  # a column without any text: all of it is missing
+        if data.dtype.kind == "f":  # a column of missing texts
             return data.ndim == 1 and data.size > 0 and bool(np.isnan(data).all())
         return data.dtype.kind in "OUST"
     if isinstance(data, (list, tuple)):
@@ -51,8 +55,8 @@ def is_text(data):
     return isinstance(data, (str, bytes))
 
 
-def string_tensor(data):
-    """Turns Python or numpy text into a string tensor; tensors pass as they are.
+def string_tensor(data: Any) -> Any:
+    """Converts Python or numpy text to a string tensor; returns tensors unchanged.
 
     Args:
         data: list of str (sentences), list of lists of str (tokens), or the same as a numpy array
@@ -62,8 +66,8 @@ def string_tensor(data):
         A string tensor, `(batch,)` for sentences or `(batch, time)` for tokens, `""` as padding.
 
     Raises:
-        ValueError: for a bare str, a table, mixed levels, a missing text, anything that is not
-            text, or an empty token with another one after it.
+        ValueError: for a bare str, a table, a mixture of sentences and token lists, a missing text,
+            an item that is not text, or an empty token before another token.
 
     Example:
 
@@ -88,11 +92,11 @@ def string_tensor(data):
     return data
 
 
-def to_tensor(sentences):
-    """Turns sentences into the tensor that a Keras model with a string input of shape `()` takes.
+def to_tensor(sentences: Any) -> Any:
+    """Converts sentences to a string tensor, the input of a Keras model with shape `()`.
 
-    Keras itself takes neither lists of str nor a pandas Series as `x`. For token lists, and a
-    model whose input has shape `(None,)`, there is `elmo_keras.text.pad`.
+    Keras itself accepts neither lists of str nor a pandas Series as `x`. Use `elmo_keras.text.pad`
+    for token lists, and a model whose input has shape `(None,)`.
 
     Args:
         sentences: list, tuple, iterator, numpy array or pandas Series of str.
@@ -120,12 +124,12 @@ def to_tensor(sentences):
     return tensor
 
 
-def pad(token_lists):
-    """Pads token lists with `""` to the longest one.
+def pad(token_lists: Any) -> Any:
+    """Pads token lists with `""` to the length of the longest one.
 
-    A plain Keras model with a string input of shape `(None,)` refuses lists and 2-D object arrays;
-    the tensor that comes out of here is what its `fit`, `evaluate` and `predict` accept. For
-    sentences, and an input of shape `()`, there is `elmo_keras.text.to_tensor`.
+    `fit`, `evaluate` and `predict` of a plain Keras model with a string input of shape `(None,)`
+    refuse lists and 2-D object arrays, but accept this tensor. Use `elmo_keras.text.to_tensor` for
+    sentences, and an input of shape `()`.
 
     Args:
         token_lists: list of lists of str. An empty list is an empty sentence.
@@ -135,7 +139,7 @@ def pad(token_lists):
 
     Raises:
         ValueError: if an element is not a list of str, or if an empty token stands before another
-            token of its sentence (`""` is padding, and padding stands on the right).
+            token of its sentence (`""` is padding, which must be on the right).
 
     Example:
 
@@ -147,7 +151,8 @@ def pad(token_lists):
     if isinstance(token_lists, (str, bytes)):
         raise ValueError(
             "`token_lists` must be a list of lists of str. "
-            f"Received: the bare str {_shorten(token_lists)}."
+            f"Received: the bare str {_shorten(token_lists)}. Put its tokens into a list, and "
+            "that list into a list."
         )
     if hasattr(token_lists, "numpy") or hasattr(token_lists, "ragged_rank"):
         tensor = string_tensor(token_lists)
@@ -156,8 +161,15 @@ def pad(token_lists):
     return pad_checked([check_tokens(row, index) for index, row in enumerate(token_lists)])
 
 
-def pad_checked(rows):
-    """`pad` of what `check_tokens` has seen."""
+def pad_checked(rows: Sequence[Any]) -> Any:
+    """Pads token lists that `check_tokens` has returned; does the rest of the work of `pad`.
+
+    Args:
+        rows: list of lists of str.
+
+    Returns:
+        A string tensor of shape `(batch, time)` with at least one time step.
+    """
     longest = max([1, *map(len, rows)])
     padded = np.full((len(rows), longest), "", dtype=object)
     for row, tokens in zip(padded, rows):
@@ -165,8 +177,8 @@ def pad_checked(rows):
     return tf.constant(padded, dtype="string", shape=padded.shape)
 
 
-def check_rows(rows, start=0, allow_spaces=True):
-    """The rows of a batch, all sentences or all token lists, as clean str.
+def check_rows(rows: Sequence[Any], start: int = 0, allow_spaces: bool = True) -> list[Any]:
+    """Checks the rows of a batch, all sentences or all token lists, and converts them to valid str.
 
     Args:
         rows: list of str, or list of lists of str.
@@ -177,8 +189,8 @@ def check_rows(rows, start=0, allow_spaces=True):
         list of str (sentences), or list of lists of str (tokens).
 
     Raises:
-        ValueError: if a text is missing or is none, or if sentences and token lists are mixed. The
-            row is named.
+        ValueError: if a row is missing or is not text, or if sentences and token lists are mixed.
+            The error names the row.
     """
     if all(isinstance(row, (str, bytes)) for row in rows):
         return [clean(row) for row in rows]
@@ -203,8 +215,13 @@ def check_rows(rows, start=0, allow_spaces=True):
     return [check_tokens(row, start + i, allow_spaces) for i, row in enumerate(rows)]
 
 
-def refuse_missing(rows, start=0):
-    """Raises a ValueError that names the rows without a text: `None`, NaN, pandas' NA."""
+def refuse_missing(rows: Sequence[Any], start: int = 0) -> None:
+    """Raises a ValueError that names the rows without a text: `None`, NaN, pandas' NA.
+
+    Args:
+        rows: the rows of a batch.
+        start: int. Position of the first row in its corpus, for the error. Defaults to `0`.
+    """
     missing = [start + i for i, row in enumerate(rows) if is_missing(row)]
     if missing:
         item = rows[missing[0] - start]
@@ -217,25 +234,25 @@ def refuse_missing(rows, start=0):
         )
 
 
-def check_tokens(tokens, index=0, allow_spaces=True):
-    """One sentence's tokens as a list of clean str, padding at its end dropped.
+def check_tokens(tokens: Any, index: int = 0, allow_spaces: bool = True) -> list[Any]:
+    """Checks the tokens of one sentence, converts them to valid str and drops trailing padding.
 
     Args:
         tokens: list of str. Trailing `""` are padding.
-        index: int. Position of the sentence in its batch, for the error.
+        index: int. Position of the sentence in its batch, for errors. Defaults to `0`.
         allow_spaces: bool. Whether a token may hold white space. Defaults to `True`.
 
     Returns:
         list of str.
 
     Raises:
-        ValueError: if it is not a list of str, or if there is a hole in it.
+        ValueError: if it is not a list of str, or if an empty token stands before another token.
     """
     refuse_missing([tokens], index)
     refuse_table(tokens, "A sentence's tokens")
     if not is_list(tokens):
         raise ValueError(
-            "Every sentence must be a list of tokens, as the first ones are. "
+            "Every sentence must be a list of tokens, like the first one. "
             f"Received: {_shorten(tokens)} at position {index}. Split it into tokens, or pass all "
             "sentences as str."
         )
@@ -247,9 +264,9 @@ def check_tokens(tokens, index=0, allow_spaces=True):
         place, token = next(
             (i, token) for i, token in enumerate(tokens) if not isinstance(token, (str, bytes))
         )
-        what = ", a missing text," if is_missing(token) else f" of type {type(token).__name__}"
+        kind = ", a missing text," if is_missing(token) else f" of type {type(token).__name__}"
         raise ValueError(
-            f"Every token must be a str. Received: {_shorten(token)}{what} as token {place} of "
+            f"Every token must be a str. Received: {_shorten(token)}{kind} as token {place} of "
             f"sentence {index}. Leave it out, or write it as str."
         ) from error
     while tokens and not tokens[-1]:
@@ -258,7 +275,7 @@ def check_tokens(tokens, index=0, allow_spaces=True):
         raise ValueError(
             "Padding must stand at the right end of a sentence: an empty token is padding. "
             f"Received: an empty token at place {[bool(token) for token in tokens].index(False)} "
-            f"of sentence {index}, with other tokens behind it. Drop the empty tokens."
+            f"of sentence {index}, with other tokens after it. Drop the empty tokens."
         )
     if not allow_spaces:
         for place, token in enumerate(tokens):
@@ -270,20 +287,20 @@ def check_tokens(tokens, index=0, allow_spaces=True):
     return tokens
 
 
-def refuse_spaces(tokens, is_known=None):
-    """A string tensor of tokens, with an error if one of them holds white space.
+def refuse_spaces(tokens: Any, is_known: Any = None) -> Any:
+    """Returns a string tensor of tokens, with an error if one of them holds white space.
 
     Args:
         tokens: `(batch, time)` string tensor.
-        is_known: `(batch, time)` bool tensor, `True` for words that may hold white space because
-            they are words of a vocabulary; or `None`.
+        is_known: `(batch, time)` bool tensor, `True` for tokens that may hold white space because
+            they are in a vocabulary. Defaults to `None`: no token may.
 
     Returns:
-        The same tensor. In a graph its values wait for the check.
+        The same tensor. In a graph, it depends on the check.
 
     Raises:
-        ValueError: eagerly; in a graph an InvalidArgumentError with the same sentence comes when
-            it runs.
+        ValueError: in eager mode. A graph raises an InvalidArgumentError with the same message
+            when it runs.
     """
     has_space = tf.strings.regex_full_match(tokens, _SPACE_IN_GRAPH)
     if is_known is not None:
@@ -303,17 +320,17 @@ def refuse_spaces(tokens, is_known=None):
     return tokens
 
 
-def clean(text):
-    """`text` as valid Unicode: surrogate pairs joined, lone surrogates replaced by U+FFFD.
+def clean(text: Any) -> str | bytes:
+    """Converts text to valid Unicode: joins surrogate pairs, replaces lone surrogates by U+FFFD.
 
     Args:
-        text: str or bytes. Bytes are decoded as UTF-8; what is not UTF-8 stays bytes.
+        text: str or bytes. Bytes are decoded as UTF-8; bytes that are not UTF-8 stay bytes.
 
     Returns:
-        str, or bytes that are no UTF-8.
+        str, or bytes that are not UTF-8.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if `text` is neither str nor bytes.
     """
     if isinstance(text, str):
         if text.isascii():
@@ -331,17 +348,21 @@ def clean(text):
     raise ValueError(f"{_FORMS} Received: {_shorten(text)} of type {type(text).__name__}.")
 
 
-def is_list(item):
-    """Whether an item is a list, tuple, array or column."""
+def is_list(item: Any) -> bool:
+    """Returns whether an item is a list, tuple, array or column.
+
+    Args:
+        item: any object.
+    """
     is_column = hasattr(item, "to_list") and hasattr(item, "dtype")  # pandas, polars
     return isinstance(item, (list, tuple, np.ndarray)) or is_column
 
 
-def _is_empty(item):
-    is_number = isinstance(item, np.ndarray) and item.dtype.kind not in "OUST"
-    return is_list(item) and len(item) == 0 and not is_number
+def _is_empty(item: Any) -> bool:
+    is_numeric = isinstance(item, np.ndarray) and item.dtype.kind not in "OUST"
+    return is_list(item) and len(item) == 0 and not is_numeric
 
 
-def _shorten(item, length=60):
+def _shorten(item: Any, length: int = 60) -> str:
     text = repr(str(item) if isinstance(item, str) else item)  # not np.str_('...')
     return text if len(text) <= length else text[: length - 3] + "..."

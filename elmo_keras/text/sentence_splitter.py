@@ -1,19 +1,22 @@
-"""Where a text is cut into sentences."""
+"""A rule-based sentence splitter."""
 
 import functools
 import re
+from collections.abc import Iterator
+from typing import Any
 
 from elmo_keras.utils.optional_module import regex
 
-# A mark that ends a sentence, closing quotes and brackets, and the white space after them.
-# Possessive, and from the first mark on: rows of thousands of marks would take quadratic time.
+# A mark that ends a sentence, closing quotes and brackets, and the white space after them. The
+# quantifiers are possessive, and a match starts at the first mark of a row, so that a row of
+# thousands of marks does not take quadratic time.
 _LATIN = ".!?…‼‽⁇⁈⁉⸮⸼⹓⹔"
 _LATIN_END = re.compile(rf"(?<![{_LATIN}])([{_LATIN}]++[\"'”’»)\]]*+)\s+(?=[\"'“‘«(\[]*([^\W\d_]))")
-# Chinese and Japanese marks need no white space after them; their ellipsis is a double one.
+# Chinese and Japanese marks need no white space after them; their ellipsis is doubled.
 _CJK_END = re.compile(
     r"(?<![。！？…])((?:[。！？]|……)[。！？…]*+[”’」』）》】]*+)(?=[^”’」』）》】。！？…])"
 )
-# Before a full stop that ends no sentence: initials, titles, and the like.
+# Initials, titles and other abbreviations whose full stop does not end a sentence.
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'“‘])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Gov|Sen|"
     r"Rep|Mt|No|Vol|Fig|vs|cf|ca|c|e\.g|i\.e|etc|al|approx|Inc|Ltd|Co|Corp|[A-Za-z](?:\.[A-Za-z])+)"
@@ -22,10 +25,10 @@ _ABBREVIATION = re.compile(
 
 
 @functools.cache
-def _other_end():
-    """The pattern of a sentence's end after a mark that is neither Latin nor Chinese.
+def _other_end() -> Any:
+    """Compiles the pattern for the end of a sentence after a mark that is not Latin or Chinese.
 
-    A match that has begun never fails, so a search takes linear time.
+    A match that has started cannot fail, so a search takes linear time.
     """
     ignored = r"[\p{Sentence_Break=Extend}\p{Sentence_Break=Format}]"
     terminal = r"\p{Sentence_Break=STerm}\p{Sentence_Break=ATerm}"
@@ -38,7 +41,7 @@ def _other_end():
     )
 
 
-def _split_at_other_marks(text):
+def _split_at_other_marks(text: str) -> Iterator[str]:
     start = 0
     for match in _other_end().finditer(text):
         if not match["continued"]:
@@ -48,16 +51,16 @@ def _split_at_other_marks(text):
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a paragraph, by its punctuation.
+    """Splits a paragraph into sentences by its punctuation.
 
-    A rule of thumb for the training of language models, where a cut too many or too few does no
-    harm:
+    The rules are approximate. They are meant for the training of language models, where a few wrong
+    splits do no harm:
 
-    - Full stops, question and exclamation marks end a sentence if white space and a letter that is
-      not lower-case follow, initials and common English abbreviations aside.
-    - Their Chinese and Japanese forms end a sentence without white space, too.
+    - Full stops, question marks and exclamation marks end a sentence if white space and a letter
+      that is not lower case follow. Exceptions are initials and common English abbreviations.
+    - Their Chinese and Japanese forms also end a sentence without white space.
     - So do the marks of other scripts, such as the Devanagari danda, the Urdu full stop and the
-      Arabic question mark: all characters that have Unicode's property Sentence_Break=STerm
+      Arabic question mark: all characters with Unicode's property Sentence_Break=STerm
       (https://www.unicode.org/reports/tr29/). By rules SB8a and SB9, closing quotes and brackets
       belong to the sentence, and a comma or another mark continues it.
 
@@ -65,7 +68,7 @@ def split_sentences(text: str) -> list[str]:
         text: str, a paragraph.
 
     Returns:
-        list of str, without the white space around them; empty for a text of white space.
+        list of str without surrounding white space; an empty list for a text of white space.
 
     Example:
 
