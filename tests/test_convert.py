@@ -93,7 +93,9 @@ def test_a_hub_module_keeps_its_mix_in_a_preset(tmp_path):
 def test_what_hdf5_cannot_hold(tmp_path):
     pytest.importorskip("torch", reason="torch reads ELMoForManyLangs")
     config = foreign_checkpoints.manylangs_config(word_dim=0)
-    arrays = foreign_checkpoints.manylangs_arrays(config, len(foreign_checkpoints.SPECIAL_TOKENS), 0)
+    arrays = foreign_checkpoints.manylangs_arrays(
+        config, len(foreign_checkpoints.SPECIAL_TOKENS), 0
+    )
     foreign_checkpoints.write_manylangs(
         tmp_path / "model", config, arrays, foreign_checkpoints.SPECIAL_TOKENS, None
     )

@@ -34,8 +34,8 @@ ALLOWED = {
         "As `_convert_input_args`: without it, Keras refuses TensorFlow's tensors on JAX and torch."
     ),
     ("models/elmo_task.py", "_use_cached_eval_dataset"): (
-        "`fit` calls `evaluate` with its preprocessed validation data, and this keyword is the only "
-        "sign of it; preprocessing a Dataset again would refuse label numbers at padding."
+        "`fit` calls `evaluate` with its preprocessed validation data, and this keyword alone says "
+        "so; preprocessing a Dataset again would refuse label numbers at padding."
     ),
     ("backend/tensorflow/internals.py", "_get_control_flow_context"): (
         "TensorFlow has no public way to ask whether a graph is traced for XLA, where shapes must "

@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_synced(tmp_path, monkeypatch):
 
 
 def test_vocabularies_are_of_one_writer(tmp_path):
-    """The three commands that write one give the same bytes: one word per line, UTF-8, line feeds."""
+    """The three commands that write one give the same bytes: UTF-8, line feeds."""
     expected = "<S>\n</S>\n<UNK>\né\n東京\na\u2028b\n".encode()
     vocabulary_file.write(WORDS, tmp_path / "vocabulary.txt")
     write_vocabulary(WordVocabulary(WORDS), tmp_path / "count/vocabulary.txt")
