@@ -124,7 +124,10 @@ MISTAKES = [
     ({"output": 7}, r"`output` must be one of .*from 0 to 2. Received: output=7"),
     ({"state": "cold"}, r"`state` must be one of .*Received: state='cold'"),
     ({"num_representations": 0}, r"`num_representations` must be at least 1"),
-    ({"num_representations": 2, "output": "top"}, r"more than one is for output='mix'"),
+    (
+        {"num_representations": 2, "output": "top"},
+        r"`num_representations` > 1 requires output='mix'",
+    ),
     ({"tokenizer": "sentences"}, r"sentences"),
     ({"dtype": "float99"}, r"float99"),
     ({"dropout": 2.0}, r"2\.0"),
