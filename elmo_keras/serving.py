@@ -196,7 +196,7 @@ def _by_name(outputs):
 
 def _embeddings(encoder, tokens, outputs):
     mask = tf.not_equal(tokens, "")
-    if getattr(encoder, "keep_boundaries", False):
+    if encoder.keep_boundaries:
         mask = tf.pad(mask, [[0, 0], [2, 0]], constant_values=True)  # two steps more
     result = {"tokens": tokens, "mask": mask}
     if isinstance(outputs, (list, tuple)):

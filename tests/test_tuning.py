@@ -64,7 +64,7 @@ def search(tuner, x=TEXTS, y=CLASSES, **options):
 
 
 def trials_of(tuner):
-    return [tuner.numpy_reference.trials[key] for key in tuner.numpy_reference.start_order]
+    return [tuner.oracle.trials[key] for key in tuner.oracle.start_order]
 
 
 def values(**given):

@@ -52,6 +52,9 @@ class TextEncoder(Composite):
     """
 
     allow_spaces = False
+    # An ElmoLayer may have others; task models need these, see `check_single_output`.
+    num_representations = 1
+    keep_boundaries = False
     # No values here: on torch, a class attribute would hide the layer of that name.
     tokenizer: Tokenizer
     text_layer: Any  # a Keras layer, or None

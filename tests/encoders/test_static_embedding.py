@@ -301,3 +301,12 @@ def test_a_word_that_is_a_line_break_has_no_token(tmp_path):
     layer = elmo_keras.StaticEmbedding.from_file(path)
     assert layer.vocabulary == ["the", "", "cat"]
     assert small_models.to_numpy(layer(np.array([[1, 3]]))).tolist() == [[[1, 2], [5, 6]]]
+
+
+def test_embed():
+    """`embed` gives the vectors of the layer, sentence by sentence, for any encoder."""
+    layer = static()
+    rows = [np.array([1, 2], "int32"), np.zeros(0, "int32"), np.array([3], "int32")]
+    actual = list(elmo_keras.encoders.embed(layer, rows, max_tokens=3))
+    assert [len(vectors) for vectors in actual] == [2, 0, 1]
+    np.testing.assert_array_equal(np.concatenate(actual), VECTORS[:3])

@@ -282,7 +282,7 @@ def test_regularizers_are_a_part_of_the_loss(name):
         ({"head": LogitHead(), "head_dropout": 0.5}, "belong to head='softmax'"),
         ({"preprocessor": "none"}, "must be a Preprocessor, 'auto' or None"),
     ],
-    ids=str,
+    ids=["name", "hidden_dim", "head_dropout", "preprocessor"],
 )
 @pytest.mark.parametrize("name", TASKS)
 def test_wrong_parts_are_named(name, options, message):
