@@ -48,7 +48,15 @@ def load(cls: Any, source: Any, labels: Any, options: Mapping[str, Any]) -> Any:
     task: Any = loaded.task
     _check_task(cls, task, source, model_options)
     config = {**task.config, **model_options, "backbone": loaded.layer}
-    model = saving.from_config(cls, config)
+    try:
+        model = saving.from_config(cls, config)
+    except Exception as error:  # The config decides which code fails, and how.
+        if model_options:
+            raise
+        raise ValueError(
+            f"{task.path} must be the config of a {cls.__name__}. Received: "
+            f"{type(error).__name__}: {error}. The file is damaged: fetch or save the preset again."
+        ) from error
     _set_head_weights(model, task)
     return model
 

@@ -55,12 +55,14 @@ class SavedTask(NamedTuple):
         registered_name: Keras name of its class, such as `"elmo_keras>ElmoTagger"`.
         config: its config, without the encoder.
         weights: arrays of its layers outside of the encoder, by path.
+        path: path of the config file, for errors.
         source: path of the weights file, for errors.
     """
 
     registered_name: str
     config: dict[str, Any]
     weights: dict[str, np.ndarray]
+    path: str
     source: str
 
 
@@ -206,7 +208,15 @@ def read_task(directory: pathlib.Path) -> SavedTask | None:
         )
     with open_datasets(weights) as arrays:
         values = {name: read_finite(array, name, str(weights)) for name, array in arrays.items()}
-    return SavedTask(content["registered_name"], content["config"], values, str(weights))
+    # Dense layers are allocated before their weights are compared with the file.
+    hidden_dim, largest = content["config"].get("hidden_dim"), _largest_dimension(values)
+    if isinstance(hidden_dim, (int, float)) and not hidden_dim <= largest:
+        raise _too_large(path, "config.hidden_dim", largest, hidden_dim)
+    return SavedTask(content["registered_name"], content["config"], values, str(path), str(weights))
+
+
+def _largest_dimension(arrays):
+    return max((size for array in arrays.values() for size in array.shape), default=0)
 
 
 def is_config(content: Any) -> bool:

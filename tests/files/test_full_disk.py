@@ -49,7 +49,7 @@ words = {number: WordVocabulary(WORDS[: 1000 * number]) for number in (1, 2)}
 
 
 def contents(n):
-    return run_checkpoint.Checkpoint(arrays[n], {"n": n})
+    return run_checkpoint.RunCheckpoint(arrays[n], {"n": n})
 
 
 # Each writes a first and a second state.

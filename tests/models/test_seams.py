@@ -1,14 +1,18 @@
 """The seams of task models, each with a second user: an encoder, a head and a preprocessor."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 import elmo_keras
+from elmo_keras.files import atomic_write, safe_hdf5
 from elmo_keras.models import ElmoTagger, ElmoTextClassifier, Head, Preprocessor, task_inputs
 from elmo_keras.models.elmo_task import ElmoTask
 from elmo_keras.models.preprocessing.inputs import read_inputs
+from elmo_keras.presets import native_format
 from tests.models.check_task import needs_strings, toy_elmo
 from tests.small_models import IS_TENSORFLOW, to_numpy
 
@@ -435,3 +439,52 @@ def test_mistakes_with_task_presets(tmp_path):
     model.backbone.save_to_preset(tmp_path / "task")
     with pytest.raises(ValueError, match="holds no task model"):
         ElmoTextClassifier.from_preset(tmp_path / "task")
+
+
+def damage(directory, change):
+    """Rewrites the task model of a preset, with digests that fit."""
+    content = json.loads((directory / "task.json").read_text())
+    with safe_hdf5.open_datasets(directory / "task.weights.h5") as stored:
+        arrays = {name: array.read() for name, array in stored.items()}
+    change(content, arrays)
+    contents = {
+        native_format.TASK: atomic_write.text_content(json.dumps(content)),
+        native_format.TASK_WEIGHTS: safe_hdf5.hdf5_content(arrays),
+    }
+    elmo = elmo_keras.ElmoLayer.from_preset(directory)
+    native_format.save_preset(elmo, directory, more=contents)
+
+
+@needs_strings
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda c, a: c.update(registered_name="keras>Dense"), "holds a Dense"),
+        (lambda c, a: c.update(registered_name=7), "registered_name must be"),
+        (lambda c, a: c["config"].update(hidden_dim=2**31 - 1), "hidden_dim must be at most"),
+        (lambda c, a: c["config"].update(hidden_dim=1e300), "hidden_dim must be at most"),
+        (lambda c, a: c["config"].update(labels=7), "task.json must be the config of"),
+        (lambda c, a: c["config"].update(head={"class_name": "x"}), "task.json must be the config"),
+        (lambda c, a: c["config"].update(labels=["a", "b", "c"]), "wrong shape"),
+        (lambda c, a: a.update({"9/x": np.ones(2, "float32")}), "not used: 9/x"),
+        (lambda c, a: a.pop(next(iter(a))), "missing: "),
+        (lambda c, a: a.update({k: v[:1] for k, v in a.items()}), "wrong shape"),
+        (lambda c, a: a.update({k: v * np.nan for k, v in a.items()}), "must be finite"),
+    ],
+    ids=range(11),
+)
+def test_a_damaged_task_preset_is_refused(change, message, tmp_path):
+    make("classifier", toy_elmo(), hidden_dim=3).save_to_preset(tmp_path)
+    damage(tmp_path, change)
+    with pytest.raises(ValueError, match=message) as caught:
+        ElmoTextClassifier.from_preset(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+@needs_strings
+@pytest.mark.parametrize("file", ["task.json", "task.weights.h5"])
+def test_a_task_preset_without_a_file_is_refused(file, tmp_path):
+    make("classifier", toy_elmo()).save_to_preset(tmp_path)
+    (tmp_path / file).unlink()
+    with pytest.raises(ValueError, match=file):
+        ElmoTextClassifier.from_preset(tmp_path)
