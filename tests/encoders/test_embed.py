@@ -212,7 +212,7 @@ def test_a_cache_and_training(tmp_path):
     import tensorflow as tf
 
     x, y = tf.constant(tokens), np.zeros((2, 12), "float32")
-    with pytest.raises(ValueError, match="Freeze it.*or drop the cache"):
+    with pytest.raises(ValueError, match="must be frozen.*or drop the cache"):
         model.fit(x, y, verbose=0)
     elmo.token_encoder.trainable = False
     model.compile("sgd", "mse")

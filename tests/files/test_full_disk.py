@@ -60,7 +60,7 @@ WRITERS = {
     "softmax": lambda n, path: softmax.save(softmax_of(n), path),
     "training": lambda n, path: run_checkpoint.save(contents(n), path),
     "vocabulary": lambda n, path: write_vocabulary(words[n], path / "words.txt"),
-    "count": lambda n, path: command._write_count(path, 10**n),
+    "count": lambda n, path: command._write_corpus_size(path, 10**n),
 }
 
 
@@ -70,7 +70,8 @@ def fails(name, folder):
     try:
         WRITERS[name](2, folder)
     except OSError as error:
-        parts = ["must be written as a whole. Received: ", error.__cause__.strerror, "ake room"]
+        advice = "ree disk space" if name == "training" else "ake room"
+        parts = ["must be written as a whole. Received: ", error.__cause__.strerror, advice]
         missing = [part for part in parts if part not in str(error)]
         if missing or error.errno not in (27, 28) or digest_of(folder) != before:
             raise
