@@ -22,6 +22,7 @@ from elmo_keras.models.saved_model import SavedModel
 from elmo_keras.text.special_tokens import SPECIAL_TOKENS, UNKNOWN_TOKEN
 from elmo_keras.text.word_ids import WordIds
 from elmo_keras.text.word_vocabulary import WordVocabulary
+from elmo_keras.utils.arguments import check_model_arguments
 
 DIRECTIONS = ("both", "forward", "backward")
 
@@ -89,6 +90,7 @@ class BidirectionalLanguageModel(SavedModel):
             targets = keras.Input((None,), dtype="int32", name="word_ids")
             inputs = [ids, targets]
             outputs = head(top(ids), targets)
+        check_model_arguments(type(self), kwargs)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.starts_at_strings = starts_at_strings
         self.elmo = top

@@ -23,6 +23,7 @@ from elmo_keras.models.preprocessing.fit_data import (
 from elmo_keras.models.preprocessing.preprocessor import Preprocessor
 from elmo_keras.models.saved_model import SavedModel
 from elmo_keras.text.tokenizer import Tokenizer
+from elmo_keras.utils.arguments import check_model_arguments
 from elmo_keras.utils.optional_module import tensorflow as tf
 
 
@@ -72,6 +73,7 @@ class ElmoTask(SavedModel):
         mask: Any = None,
         **kwargs: Any,
     ):
+        check_model_arguments(type(self), kwargs)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.backbone = backbone
         self.head = head

@@ -53,3 +53,20 @@ def check_arguments(options: Mapping[str, Any], known: Iterable[str], owner: str
         + ", ".join(f"{name}={options[name]!r}" for name in unknown)
         + (f". Did you mean {close[0]}?" if close else ". Leave it out, or check its name.")
     )
+
+
+def check_model_arguments(cls: type, kwargs: Mapping[str, Any]) -> None:
+    """Raises a ValueError for keyword arguments that a class of models would pass on to Keras.
+
+    Keras accepts any keyword of a Functional model without a word.
+
+    Args:
+        cls: class of the model.
+        kwargs: its `**kwargs`, those that its constructor does not name.
+
+    Raises:
+        ValueError: names the unknown arguments, the known ones, and a similar one.
+    """
+    own = inspect.signature(vars(cls).get("__init__", cls)).parameters
+    known = {name for name in own if name not in ("self", "kwargs")}
+    check_arguments(kwargs, known | {"name", "trainable"}, cls.__name__)

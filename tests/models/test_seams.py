@@ -285,8 +285,9 @@ def test_regularizers_are_a_part_of_the_loss(name):
         ({"head": LogitHead(), "hidden_dim": 3}, "belong to head='softmax'"),
         ({"head": LogitHead(), "head_dropout": 0.5}, "belong to head='softmax'"),
         ({"preprocessor": "none"}, "must be a Preprocessor, 'auto' or None"),
+        ({"hiden_dim": 3}, "Received: hiden_dim=3. Did you mean hidden_dim"),
     ],
-    ids=["name", "hidden_dim", "head_dropout", "preprocessor"],
+    ids=["name", "hidden_dim", "head_dropout", "preprocessor", "misspelt"],
 )
 @pytest.mark.parametrize("name", TASKS)
 def test_wrong_parts_are_named(name, options, message):
@@ -464,6 +465,7 @@ def damage(directory, change):
         (lambda c, a: c["config"].update(hidden_dim=2**31 - 1), "hidden_dim must be at most"),
         (lambda c, a: c["config"].update(hidden_dim=1e300), "hidden_dim must be at most"),
         (lambda c, a: c["config"].update(labels=7), "task.json must be the config of"),
+        (lambda c, a: c["config"].update(nothing=7), "task.json must be the config of"),
         (lambda c, a: c["config"].update(head={"class_name": "x"}), "task.json must be the config"),
         (lambda c, a: c["config"].update(labels=["a", "b", "c"]), "wrong shape"),
         (lambda c, a: a.update({"9/x": np.ones(2, "float32")}), "not used: 9/x"),
@@ -471,7 +473,7 @@ def damage(directory, change):
         (lambda c, a: a.update({k: v[:1] for k, v in a.items()}), "wrong shape"),
         (lambda c, a: a.update({k: v * np.nan for k, v in a.items()}), "must be finite"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_a_damaged_task_preset_is_refused(change, message, tmp_path):
     make("classifier", toy_elmo(), hidden_dim=3).save_to_preset(tmp_path)
