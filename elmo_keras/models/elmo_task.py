@@ -13,7 +13,7 @@ from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.finite import check_finite
 from elmo_keras.layers.sentence_boundaries import token_mask
 from elmo_keras.models import compile_arguments, quantization, saving, task_preset
-from elmo_keras.models.heads import DenseHead, Head
+from elmo_keras.models.heads import Head
 from elmo_keras.models.prediction import Predictor
 from elmo_keras.models.preprocessing.fit_data import (
     check_labels_given,
@@ -181,7 +181,7 @@ class ElmoTask(SavedModel):
                 global norm of 5; or an optimizer of `keras.Model.compile`. Its loss is scaled if
                 the model computes in mixed_float16.
             loss: `"auto"` for the head's own (cross-entropy for a softmax head); or a loss of
-                `keras.Model.compile`, which is given the probabilities.
+                `keras.Model.compile` of the scores (probabilities for a softmax head).
             metrics: `"auto"` for accuracy (over tokens in a tagger), unless there are
                 `weighted_metrics`; or a list.
             **kwargs: Further arguments of `keras.Model.compile`.
@@ -211,9 +211,8 @@ class ElmoTask(SavedModel):
                 sample_weight = sample_weight[:, None]
             # Keras' loss scales the weights in place on torch; the metrics read them afterwards.
             sample_weight = keras.ops.copy(sample_weight)
-        if not self._has_own_loss:
-            if mask is not None and isinstance(self.head, DenseHead):
-                y_pred = self.head.fill_padding(y_pred, mask)
+        if not self._has_own_loss or self.head.keras_loss() is not None:
+            y_pred = y_pred if mask is None else self.head.fill_padding(y_pred, mask)
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         loss = self.head.loss(y, y_pred, mask, sample_weight)
         if self.losses:  # regularizers

@@ -80,8 +80,17 @@ class Head:
         return ops.argmax(scores, axis=-1)
 
     def keras_loss(self) -> keras.losses.Loss | None:
-        """The Keras loss that equals `loss`, if there is one: it is named in compile configs."""
+        """A Keras loss of the scores that equals `loss`, if any: Keras then computes it."""
         return None
+
+    def fill_padding(self, scores: Any, mask: Any) -> Any:
+        """The scores for a Keras loss: with a Keras mask and finite losses at padding.
+
+        Args:
+            scores: `(batch, time, labels)`.
+            mask: `(batch, time)` bool, `True` for tokens.
+        """
+        return scores
 
     def get_config(self) -> dict[str, Any]:
         """The constructor arguments, for Keras' serialization."""
