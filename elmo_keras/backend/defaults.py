@@ -22,7 +22,7 @@ def in_distribution_strategy() -> bool:
 
 
 def number_of_replicas() -> int:
-    """Returns 1: there is no `tf.distribute` strategy."""
+    """Returns 1, because this backend has no `tf.distribute` strategies."""
     return 1
 
 

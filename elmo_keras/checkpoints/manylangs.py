@@ -290,7 +290,7 @@ def _read_dictionary(path: pathlib.Path) -> list[str]:
 
 
 def _tensors(path: pathlib.Path) -> dict[str, StoredArray]:
-    """The tensors of a torch file by name, read without running what a stranger wrote."""
+    """The tensors of a torch file by name; no code of the file is run."""
     load = torch.load  # ImportError here, with its advice, if torch is not installed
     try:
         _check_expansion(path)

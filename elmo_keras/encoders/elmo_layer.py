@@ -412,7 +412,7 @@ class ElmoLayer(TextEncoder):
             sentences: a batch in any form of input, of text similar to the later text.
 
         Raises:
-            ValueError: if the layer has another `state`, or if there is no sentence.
+            ValueError: if `state` is not `"warm"`, or if `sentences` is empty.
         """
         if self.state != "warm":
             raise ValueError(
@@ -540,7 +540,7 @@ class ElmoLayer(TextEncoder):
         return None  # `fill_padding` has put the mask on the outputs.
 
     def save_own_variables(self, store):
-        # Every way to a `.keras` or weights file comes by here, that of a user's own model too.
+        # Keras calls this for every `.keras` and weights file, also of a user's own model.
         check_weights({weight.path: weight for weight in self.weights}, "layer")
         super().save_own_variables(store)
 

@@ -178,9 +178,9 @@ class TextEncoder(Composite):
             )
 
     def to_ids(self, inputs: Any) -> Any:
-        """Makes the ids of sentences or tokens, for models and datasets that start at ids.
+        """Converts sentences or tokens to ids, for models and datasets that start at ids.
 
-        Works on any backend where TensorFlow is installed, eagerly and inside of `tf.data`.
+        Text needs TensorFlow, on every backend. The method runs eagerly and in `tf.data`.
 
         Args:
             inputs: string tensor, `(batch,)` sentences or `(batch, time)` tokens with `""` as

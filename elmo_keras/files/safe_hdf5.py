@@ -1,6 +1,6 @@
-"""HDF5 files of arrays: ours are written, those of strangers are read within bounds.
+"""HDF5 files of arrays. Untrusted files are read within bounds.
 
-A file of a stranger may hold plain arrays alone, whose numbers stand in the file itself.
+An untrusted file may hold plain arrays only, with their values in the file itself.
 """
 
 import contextlib
@@ -73,7 +73,7 @@ def digest_in(path: pathlib.Path) -> str | None:
     try:
         with h5py.File(path, "r") as file:
             attribute = h5py.h5a.open(file.id, _DIGEST.encode())
-            # An attribute of a stranger may have any type and size.
+            # An attribute of an untrusted file may have any type and size.
             if attribute.shape == () and attribute.dtype == np.dtype("S64"):
                 return file.attrs[_DIGEST].decode("ascii")
     except ERRORS:

@@ -20,7 +20,7 @@ def load(path: pathlib.Path, description: str) -> Any:
         description: expected content, as in "a JSON file of DESCRIPTION".
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         ValueError: if the file is not JSON, is too large, or is nested too deeply.
     """
     try:

@@ -52,7 +52,7 @@ def read_static_vectors(
         of shape `(number of words, dim)`.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         ValueError: if it is none of these formats, damaged, cut short, or of another `dim`. The
             file and the line, or the number of the word in a binary file, are named. Of fastText's
             `.bin`, gensim's `.kv` and other known formats the error says how to convert them.

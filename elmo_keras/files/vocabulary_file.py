@@ -27,7 +27,7 @@ def read(path: str | os.PathLike) -> list[str]:
         The tokens in the order of their ids.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         ValueError: if the file is damaged, is not UTF-8 text, or exceeds 64 MiB or 5,000,000 lines.
 
     Example:

@@ -7,13 +7,13 @@ import keras
 
 
 def sub_layers(layer: keras.layers.Layer, recursive: bool = True) -> list[keras.layers.Layer]:
-    """The layers inside of a layer, in the order in which they were made.
+    """Lists the sub-layers of a layer in the order of their creation.
 
     `keras.Model.layers` is public, but lists the layers of models alone.
 
     Args:
         layer: a layer or model.
-        recursive: whether to list the layers inside of these layers, too. Defaults to `True`.
+        recursive: whether to include the sub-layers of sub-layers. Defaults to `True`.
     """
     return list(layer._flatten_layers(recursive=recursive, include_self=False))
 

@@ -22,7 +22,7 @@ class TokenAccuracy(keras.metrics.Metric):
 
     Call arguments:
         y_true: `(batch, time)` int labels.
-        y_pred: `(batch, time, num_labels)` probabilities.
+        y_pred: `(batch, time, num_labels)` probabilities or other scores; all 0 at padding.
         sample_weight: `(batch,)` or `(batch, time)` weights, or `None`.
 
     Example:
@@ -42,7 +42,7 @@ class TokenAccuracy(keras.metrics.Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true = ops.cast(y_true, "int32")  # (batch, time)
         y_pred = ops.convert_to_tensor(y_pred)
-        is_token = ops.logical_and(y_true >= 0, ops.sum(y_pred, axis=-1) > 0)
+        is_token = ops.logical_and(y_true >= 0, ops.any(ops.not_equal(y_pred, 0), axis=-1))
         weight = ops.cast(is_token, self.dtype)
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, self.dtype)

@@ -11,7 +11,6 @@ from elmo_keras import backend, serving
 from elmo_keras.encoders.text_encoder import TextEncoder
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.finite import check_finite
-from elmo_keras.layers.sentence_boundaries import token_mask
 from elmo_keras.models import compile_arguments, quantization, saving, task_preset
 from elmo_keras.models.heads import Head
 from elmo_keras.models.prediction import Predictor
@@ -22,6 +21,7 @@ from elmo_keras.models.preprocessing.fit_data import (
 )
 from elmo_keras.models.preprocessing.preprocessor import Preprocessor
 from elmo_keras.models.saved_model import SavedModel
+from elmo_keras.models.task_inputs import input_mask
 from elmo_keras.text.tokenizer import Tokenizer
 from elmo_keras.utils.arguments import check_model_arguments
 from elmo_keras.utils.optional_module import tensorflow as tf
@@ -183,7 +183,7 @@ class ElmoTask(SavedModel):
             loss: `"auto"` for the head's own (cross-entropy for a softmax head); or a loss of
                 `keras.Model.compile` of the scores (probabilities for a softmax head).
             metrics: `"auto"` for accuracy (over tokens in a tagger), unless there are
-                `weighted_metrics`; or a list.
+                `weighted_metrics`; or a list. They are given the scores, zeros at padding.
             **kwargs: Further arguments of `keras.Model.compile`.
         """
         is_scaled = kwargs.get("auto_scale_loss", True)
@@ -205,7 +205,7 @@ class ElmoTask(SavedModel):
             self.optimizer.build(self.trainable_variables)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        mask = self._token_mask(x) if self.labels_per_token else None
+        mask = input_mask(x, self.starts_at_ids) if self.labels_per_token else None
         if mask is not None and sample_weight is not None:
             if len(sample_weight.shape) == 1:
                 sample_weight = sample_weight[:, None]
@@ -219,9 +219,10 @@ class ElmoTask(SavedModel):
             loss = loss + sum(self.losses) / backend.number_of_replicas()
         return loss
 
-    def _token_mask(self, x):
-        first = x[0] if isinstance(x, (list, tuple)) else x
-        return token_mask(first) if self.starts_at_ids else tf.not_equal(first, "")
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        if self.labels_per_token:
+            y_pred = self.head.zero_padding(y_pred, input_mask(x, self.starts_at_ids))
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def train_step(self, *args, **kwargs):
         with backend.gradients_of(self):  # Keras' own step registers gradients, too.

@@ -30,6 +30,7 @@ class Head:
         """
         self.labels = labels
         self.per_token = per_token
+        self._zero_padding = FillPadding(dtype="float32", name="zero_padding")
 
     def scores(self, vectors: Any) -> Any:
         """Applies the layers to a Keras tensor.
@@ -40,7 +41,7 @@ class Head:
         Returns:
             Keras tensor `(batch, [time,] labels)`, the output of the model.
         """
-        raise NotImplementedError
+        raise self._missing("scores")
 
     def probabilities(self, scores: Any, mask: Any) -> Any:
         """Applies the layers from scores to probabilities to a Keras tensor.
@@ -65,7 +66,7 @@ class Head:
             mask: `(batch, time)` bool, `True` for tokens; `None` if sentences have labels.
             sample_weight: `(batch, [time])` float, or `None`.
         """
-        raise NotImplementedError
+        raise self._missing("loss")
 
     def decode(self, scores: Any, mask: Any) -> Any:
         """The most probable labels.
@@ -84,13 +85,27 @@ class Head:
         return None
 
     def fill_padding(self, scores: Any, mask: Any) -> Any:
-        """The scores for a Keras loss: with a Keras mask and finite losses at padding.
+        """Sets the scores at padding for a Keras loss, and attaches the Keras mask.
+
+        Replace it if the loss of zeros is not finite.
 
         Args:
             scores: `(batch, time, labels)`.
             mask: `(batch, time)` bool, `True` for tokens.
         """
-        return scores
+        return self.zero_padding(scores, mask)
+
+    def zero_padding(self, scores: Any, mask: Any) -> Any:
+        """Sets the scores at padding to 0 for metrics, and attaches the Keras mask.
+
+        Args:
+            scores: `(batch, time, labels)`.
+            mask: `(batch, time)` bool, `True` for tokens.
+        """
+        return self._zero_padding(scores, mask=mask)
+
+    def _missing(self, member):
+        return TypeError(f"A Head must define `{member}`; {type(self).__name__} does not.")
 
     def get_config(self) -> dict[str, Any]:
         """The constructor arguments, for Keras' serialization."""

@@ -33,7 +33,7 @@ class Predictor:
         self._from_scores = None
         probabilities = task.head.probabilities(scores, mask)
         if probabilities is not scores:
-            self._answers = keras.Model(task.inputs, probabilities)
+            self._answers = keras.Model(task.input, probabilities)
             inputs = [scores] if mask is None else [scores, mask]
             self._from_scores = keras.Model(inputs, probabilities)
             self._from_scores.supports_masking = True

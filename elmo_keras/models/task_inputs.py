@@ -7,6 +7,8 @@ import keras
 
 from elmo_keras import backend
 from elmo_keras.encoders.text_encoder import TextEncoder
+from elmo_keras.layers.sentence_boundaries import token_mask
+from elmo_keras.utils.optional_module import tensorflow as tf
 
 
 def task_inputs(encoder: Any, name: str = "") -> Any:
@@ -41,3 +43,18 @@ def task_inputs(encoder: Any, name: str = "") -> Any:
     if is_strings:
         return keras.Input((None,), dtype="string", name=f"{name}tokens")
     return keras.Input((None, *encoder.ids_shape), dtype="int32", name=f"{name}ids")
+
+
+def input_mask(x: Any, starts_at_ids: bool) -> Any:
+    """The mask of the tokens in the input of a task model.
+
+    Args:
+        x: tokens `(batch, time)`, string, or ids `(batch, time, ...)`; of several inputs, the
+            first one counts.
+        starts_at_ids: whether the inputs are ids.
+
+    Returns:
+        `(batch, time)` bool, `True` for tokens.
+    """
+    first = x[0] if isinstance(x, (list, tuple)) else x
+    return token_mask(first) if starts_at_ids else tf.not_equal(first, "")

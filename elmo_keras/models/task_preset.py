@@ -65,7 +65,7 @@ def _check_task(cls, task, source, options) -> None:
     """Raises a ValueError unless a source holds a trained model of a class."""
     name = keras.saving.get_registered_name(cls)
     if task is None or task.registered_name != name:
-        found = "no task model" if task is None else f"a {task.registered_name.split('>')[-1]}"
+        found = "no task model" if task is None else f"the model {task.registered_name}"
         raise ValueError(
             f"`source` must hold a trained {cls.__name__}, or `labels` must name the labels of a "
             f"new head. Received: {str(source)!r}, which holds {found}, and no `labels`. Pass "

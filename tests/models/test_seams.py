@@ -85,7 +85,7 @@ class LogitHead(Head):
         self.fill = elmo_keras.layers.FillPadding(name="fill_padding")
 
     def scores(self, vectors):
-        return self.dense(vectors)
+        return self.dense(vectors) + 0.0  # an operation that loses the Keras mask
 
     def probabilities(self, scores, mask):
         x = keras.layers.Softmax(name="softmax")(scores / self.temperature)
@@ -225,7 +225,8 @@ def test_another_head(name, tmp_path):
         np.testing.assert_allclose(actual, softmax(row / 3), atol=1e-6)
     if name == "tagger":
         assert not probabilities[2, 1:].any() and not probabilities[3].any()
-    expected = [[labels[i] for i in np.atleast_1d(row.argmax(-1))] for row in scores]
+    best = [np.atleast_1d(row.argmax(-1)) for row in scores]
+    expected = [[labels[i] for i in row] for row in best]
     assert answers(name, model) == (expected if name == "tagger" else [e for [e] in expected])
 
     numbers = [[labels.index(label) for label in np.atleast_1d(row)] for row in y]
@@ -236,6 +237,18 @@ def test_another_head(name, tmp_path):
     ]
     result = model.evaluate(SENTENCES, y, return_dict=True, verbose=0)
     np.testing.assert_allclose(result["loss"], np.concatenate(losses).mean(), rtol=1e-5)
+    correct = np.concatenate([np.atleast_1d(e) == n for e, n in zip(best, numbers) if len(n)])
+    np.testing.assert_allclose(result["accuracy"], correct.mean(), rtol=1e-6)
+    # A Keras loss of the scores leaves padding out as well.
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    plain = [
+        -np.log(np.atleast_2d(softmax(row))[np.arange(len(number)), number])
+        for row, number in zip(scores, numbers)
+        if len(number)
+    ]
+    found = model.evaluate(SENTENCES, y, return_dict=True, verbose=0)
+    np.testing.assert_allclose(found["loss"], np.concatenate(plain).mean(), rtol=1e-5)
+    model.compile()
     weighted = np.concatenate([w * loss for w, loss in zip([2.0, 0.0, 1.0, 1.0], losses)])
     result = model.evaluate(
         SENTENCES, y, sample_weight=[2.0, 0.0, 1.0, 1.0], return_dict=True, verbose=0
@@ -257,6 +270,12 @@ def test_another_head(name, tmp_path):
     np.testing.assert_array_equal(clone.predict(SENTENCES, verbose=0), expected)
     losses = [m.evaluate(SENTENCES, y, verbose=0)[0] for m in (model, clone, loaded)]
     np.testing.assert_allclose(losses, losses[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("member", ["scores", "loss"])
+def test_a_head_without_its_members_is_named(member):
+    with pytest.raises(TypeError, match=f"A Head must define `{member}`; Head does not"):
+        getattr(Head(), member)(*[None] * (1 if member == "scores" else 3))
 
 
 @needs_strings
@@ -428,7 +447,9 @@ def test_mistakes_with_task_presets(tmp_path):
     model = make("classifier", toy_elmo())
     model.save_to_preset(tmp_path / "task")
     model.backbone.save_to_preset(tmp_path / "layer")
-    with pytest.raises(ValueError, match="hold a trained ElmoTagger.*holds a ElmoTextClassifier"):
+    with pytest.raises(
+        ValueError, match="hold a trained ElmoTagger.*holds the model elmo_keras>ElmoTextClassifier"
+    ):
         ElmoTagger.from_preset(tmp_path / "task")
     with pytest.raises(ValueError, match="`labels` must name the labels.*holds no task model"):
         ElmoTextClassifier.from_preset(tmp_path / "layer")
@@ -460,7 +481,7 @@ def damage(directory, change):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda c, a: c.update(registered_name="keras>Dense"), "holds a Dense"),
+        (lambda c, a: c.update(registered_name="keras>Dense"), "holds the model keras>Dense"),
         (lambda c, a: c.update(registered_name=7), "registered_name must be"),
         (lambda c, a: c["config"].update(hidden_dim=2**31 - 1), "hidden_dim must be at most"),
         (lambda c, a: c["config"].update(hidden_dim=1e300), "hidden_dim must be at most"),

@@ -1,4 +1,4 @@
-"""Batches whose length is that of their longest sentence."""
+"""Batches that are padded to their longest sentence."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
