@@ -1,14 +1,16 @@
-"""The weights of bilm-tf's models, by the names of its HDF5 files.
+"""The weights of bilm-tf's models, under the names of its HDF5 files.
 
 Sources: bilm-tf, `bilm/model.py` (`_pretrained_initializer`) and `bilm/training.py`
-(`dump_weights`); AllenNLP, `modules/elmo.py` and `modules/elmo_lstm.py`. What TensorFlow 1 and
-TF-Hub call the same weights is in `tensorflow_checkpoint.py`.
+(`dump_weights`); AllenNLP, `modules/elmo.py` and `modules/elmo_lstm.py`. `tensorflow_v1.py` maps
+the names of TensorFlow 1 checkpoints and TF-Hub modules to these names.
 """
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
 
+from elmo_keras.checkpoints.checkpoint import Checkpoint
 from elmo_keras.checkpoints.loader import Entry, identity_entry, without_padding
 from elmo_keras.checkpoints.options import Options
 from elmo_keras.files.stored_array import StoredArray
@@ -24,61 +26,101 @@ from elmo_keras.text.special_tokens import (
     UNKNOWN_TOKEN,
 )
 
-_CACHED = 2**20  # bytes that are still at hand when they are written a second time
+_BLOCK = 2**20  # bytes; both passes over a block find it in the CPU's cache
+
+
+def to_checkpoint(
+    options: Options,
+    arrays: Mapping[str, StoredArray],
+    *,
+    format: str,
+    source: str,
+    vocabulary: list[str] | None = None,
+    has_padding: bool = False,
+    mix: tuple[np.ndarray, float] | None = None,
+) -> Checkpoint:
+    """Returns the checkpoint of a model whose arrays have the names of this module.
+
+    Args:
+        options: options of the model.
+        arrays: arrays of the file, by name.
+        format: name of the format.
+        source: name of the file, for errors.
+        vocabulary: words of a model that reads words. Defaults to `None`: unknown.
+        has_padding: whether the character table of the file has a row for padding. Defaults to
+            `False`.
+        mix: scalars and gamma of a `ScalarMix`. Defaults to `None`: not in the file.
+
+    Raises:
+        ValueError: if the vocabulary does not fit the weights, or if the options describe a model
+            of words and the weights are those of a model of characters.
+    """
+    token_encoder, bilstm = build_layers(options, arrays, source, vocabulary, has_padding)
+    return Checkpoint(
+        format=format,
+        source=source,
+        token_encoder=token_encoder,
+        bilstm=bilstm,
+        table=weight_table(token_encoder, bilstm, has_padding),
+        arrays=arrays,
+        mix=mix,
+    )
 
 
 def build_layers(
     options: Options,
-    datasets: Mapping[str, StoredArray],
+    arrays: Mapping[str, StoredArray],
     source: str,
     vocabulary: list[str] | None = None,
     has_padding: bool = False,
 ) -> tuple[TokenEncoder, BiLSTMStack]:
-    """The layers that options describe, not built.
+    """Makes the layers that options describe, without building them.
+
+    The arrays add two facts that the options lack: which projections exist (bilm-tf leaves out a
+    projection that would not change the size), and how many rows the character or word table has.
 
     Args:
-        options: read already.
-        datasets: what the file holds, by the names of this module. They say which projections
-            there are (bilm-tf leaves those out that would not change the size) and how many rows
-            the tables of characters and words have.
-        source: what the file is called in an error.
-        vocabulary: the words of a model that reads words, if they are known.
-        has_padding: whether the table of characters has the row of padding already.
+        options: options of the model.
+        arrays: arrays of the file, by name.
+        source: name of the file, for errors.
+        vocabulary: words of a model that reads words. Defaults to `None`: unknown.
+        has_padding: whether the character table of the file has a row for padding. Defaults to
+            `False`.
 
     Returns:
         `(token_encoder, bilstm)`.
 
     Raises:
-        ValueError: if the vocabulary does not fit.
+        ValueError: as `to_checkpoint`.
     """
     if options.reads_words:
-        if "char_embed" in datasets and "embedding" not in datasets:
+        if "char_embed" in arrays and "embedding" not in arrays:
             raise ValueError(
-                f"The weights in {source} must be those that its options describe. Received: "
-                "options without 'char_cnn', a model that reads words, and weights of one that "
-                "reads characters. Check that they belong to the same model."
+                f"The weights in {source} must match its options. Received: "
+                "options without 'char_cnn', which describe a model of words, and weights of a "
+                "model that reads characters. Check that they belong to the same model."
             )
         num_words = len(vocabulary or SPECIAL_TOKENS)
-        if "embedding" in datasets and datasets["embedding"].shape[1:] == (options.projection_dim,):
-            num_words = datasets["embedding"].shape[0]
+        if "embedding" in arrays and arrays["embedding"].shape[1:] == (options.projection_dim,):
+            num_words = arrays["embedding"].shape[0]
         token_encoder = _word_embedding(num_words, options.projection_dim, vocabulary, source)
     else:
-        # A model that was trained with 262 characters has a row more, which no text reaches.
-        rows = datasets["char_embed"].shape[:1] if "char_embed" in datasets else ()
+        # A model trained with 262 characters has one more row, which no text uses.
+        rows = arrays["char_embed"].shape[:1] if "char_embed" in arrays else ()
         is_larger = rows == (alphabet.NUM_CHARACTERS + has_padding,)
         token_encoder = CharCNN(
             filters=options.filters,
             char_embedding_dim=options.char_embedding_dim,
             num_highways=options.num_highways,
             projection_dim=_projection_dim(
-                options.num_filters, options.projection_dim, "CNN_proj/W_proj" in datasets
+                options.num_filters, options.projection_dim, "CNN_proj/W_proj" in arrays
             ),
             activation=options.activation,
             max_characters=options.max_characters,
             num_characters=alphabet.NUM_CHARACTERS + is_larger,
             name="token_encoder",
         )
-    has_projection = any(name.endswith("/W_P_0") for name in datasets)
+    has_projection = any(name.endswith("/W_P_0") for name in arrays)
     bilstm = BiLSTMStack(
         num_layers=options.num_layers,
         units=options.units,
@@ -91,7 +133,13 @@ def build_layers(
     return token_encoder, bilstm
 
 
-def _word_embedding(num_words, dim, vocabulary, source):
+def _projection_dim(size: int, projection_dim: int, is_stored: bool) -> int | None:
+    return projection_dim if is_stored or size != projection_dim else None
+
+
+def _word_embedding(
+    num_words: int, dim: int, vocabulary: list[str] | None, source: str
+) -> WordEmbedding:
     try:
         return WordEmbedding(
             num_words,
@@ -103,65 +151,79 @@ def _word_embedding(num_words, dim, vocabulary, source):
             name="token_encoder",
         )
     except ValueError as error:
-        raise ValueError(f"The vocabulary must be that of {source}: {error}") from error
+        raise ValueError(f"The vocabulary must fit the weights in {source}: {error}") from error
 
 
-def weight_table(token_encoder: TokenEncoder, bilstm: BiLSTMStack) -> list[Entry]:
-    """The format's table for two layers: (their name, their shape, our paths, transform)."""
-    tokens = _words if isinstance(token_encoder, WordEmbedding) else _characters
-    return tokens(token_encoder) + _lstms(bilstm, token_encoder.output_dim)
+def weight_table(
+    token_encoder: TokenEncoder, bilstm: BiLSTMStack, has_padding: bool = False
+) -> list[Entry]:
+    """Returns the entries of all weights of two layers.
+
+    Args:
+        token_encoder: a `CharCNN` or a `WordEmbedding`.
+        bilstm: the LSTMs.
+        has_padding: whether the character table of the file has a row for padding. Defaults to
+            `False`.
+    """
+    if isinstance(token_encoder, WordEmbedding):
+        entries = _word_entries(token_encoder)
+    else:
+        entries = _character_entries(token_encoder, has_padding)
+    return entries + _lstm_entries(bilstm, token_encoder.output_dim)
 
 
-def _words(words):
+def _word_entries(words: WordEmbedding) -> list[Entry]:
     path = "token_encoder/embedding/embeddings"
     return [without_padding("embedding", (words.num_words, words.dim), path)]
 
 
-def _characters(cnn):
+def _character_entries(cnn: CharCNN, has_padding: bool) -> list[Entry]:
     ours = "token_encoder"
     char_dim, dim = cnn.char_embedding_dim, cnn.num_filters
-    shape = (cnn.num_characters - 1, char_dim)
-    rows = [without_padding("char_embed", shape, f"{ours}/char_embedding/embeddings")]
-    for i, (width, number) in enumerate(cnn.filters):
-        rows += [
+    path = f"{ours}/char_embedding/embeddings"
+    if has_padding:
+        entries = [identity_entry("char_embed", (cnn.num_characters, char_dim), path)]
+    else:
+        entries = [without_padding("char_embed", (cnn.num_characters - 1, char_dim), path)]
+    for i, (width, count) in enumerate(cnn.filters):
+        entries += [
             Entry(
                 f"CNN/W_cnn_{i}",
-                (1, width, char_dim, number),  # Theirs is 2-D of height 1.
+                (1, width, char_dim, count),  # The file holds 2-D convolutions of height 1.
                 (f"{ours}/convolution_{i}/kernel",),
                 lambda x: [x[0]],
                 lambda x: x[np.newaxis],
             ),
-            identity_entry(f"CNN/b_cnn_{i}", (number,), f"{ours}/convolution_{i}/bias"),
+            identity_entry(f"CNN/b_cnn_{i}", (count,), f"{ours}/convolution_{i}/bias"),
         ]
     for i in range(cnn.num_highways):
         for theirs, dense in (("carry", "gate"), ("transform", "transform")):
             path = f"{ours}/highway_{i}/{dense}"
-            rows += [
+            entries += [
                 identity_entry(f"CNN_high_{i}/W_{theirs}", (dim, dim), f"{path}/kernel"),
                 identity_entry(f"CNN_high_{i}/b_{theirs}", (dim,), f"{path}/bias"),
             ]
     if cnn.projection_dim:
         path, size = f"{ours}/projection", cnn.projection_dim
-        rows += [
+        entries += [
             identity_entry("CNN_proj/W_proj", (dim, size), f"{path}/kernel"),
             identity_entry("CNN_proj/b_proj", (size,), f"{path}/bias"),
         ]
-    return rows
+    return entries
 
 
-def _lstms(bilstm, input_dim):
-    rows = []
+def _lstm_entries(bilstm: BiLSTMStack, input_dim: int) -> list[Entry]:
+    entries = []
     for direction, ours in enumerate(("forward", "backward")):
         for j in range(bilstm.num_layers):
             theirs, path = lstm_root(direction, j), f"bilstm/{ours}_{j}"
-            below = bilstm.output_dim if j else input_dim
-            rows += [
+            size = bilstm.output_dim if j else input_dim
+            entries += [
                 Entry(
                     f"{theirs}/W_0",
-                    (below + bilstm.output_dim, 4 * bilstm.units),
+                    (size + bilstm.output_dim, 4 * bilstm.units),
                     (f"{path}/input_gates/kernel", f"{path}/recurrent_gates/kernel"),
-                    # Theirs has the input's rows above the state's.
-                    lambda x, below=below: np.split(_swap_gates(x), [below]),
+                    functools.partial(_split_kernel, size),
                     lambda x, h: _swap_gates(np.concatenate([x, h])),
                 ),
                 Entry(
@@ -174,25 +236,35 @@ def _lstms(bilstm, input_dim):
             ]
             if bilstm.projection_dim:
                 shape = (bilstm.units, bilstm.projection_dim)
-                rows.append(identity_entry(f"{theirs}/W_P_0", shape, f"{path}/projection/kernel"))
-    return rows
+                path = f"{path}/projection/kernel"
+                entries.append(identity_entry(f"{theirs}/W_P_0", shape, path))
+    return entries
+
+
+def _split_kernel(input_dim: int, kernel: np.ndarray) -> list[np.ndarray]:
+    """Returns the kernels of the input and of the state, whose rows follow each other."""
+    return np.split(_swap_gates(kernel), [input_dim])
 
 
 def lstm_root(direction: int, layer: int) -> str:
-    """Where the weights of an LSTM stand; direction 0 is forward."""
+    """Returns the prefix of the names of an LSTM's weights.
+
+    Args:
+        direction: 0 for forward, 1 for backward.
+        layer: index of the layer, from 0.
+    """
     return f"RNN_{direction}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
 
 
-def _swap_gates(x):
-    """Between their gate order i, j, f, o and ours i, f, j, o, in place; its own inverse."""
+def _swap_gates(x: np.ndarray) -> np.ndarray:
+    """Converts between the gate order i, j, f, o of the file and our i, f, j, o, in place.
+
+    The function is its own inverse. It copies a read-only array.
+    """
     x = x if x.flags.writeable else x.copy()
-    for rows in np.array_split(x, max(1, x.nbytes // _CACHED)) if x.ndim > 1 else [x]:
+    for rows in np.array_split(x, max(1, x.nbytes // _BLOCK)) if x.ndim > 1 else [x]:
         _, second, third, _ = np.split(rows, 4, axis=-1)
-        kept = second.copy()
+        second_before = second.copy()
         second[...] = third
-        third[...] = kept
+        third[...] = second_before
     return x
-
-
-def _projection_dim(size, projection_dim, is_there):
-    return projection_dim if is_there or size != projection_dim else None

@@ -1,9 +1,10 @@
-"""The published HDF5 format: bilm-tf's `dump_weights`, read by AllenNLP and simple_elmo.
+"""The published HDF5 format: written by bilm-tf's `dump_weights`, read by AllenNLP and simple_elmo.
 
-What stands in it is in `bilm.py`; here are the files.
+This module handles the files; `bilm.py` has the names and shapes of the weights.
 """
 
 import contextlib
+import os
 import pathlib
 from collections.abc import Iterator
 
@@ -24,73 +25,81 @@ FILES = FileSet(OPTIONS, (WEIGHTS, VOCABULARY, softmax.FILE))
 
 @contextlib.contextmanager
 def open_hdf5(
-    options_path, weights_path, vocabulary=None, token_embeddings=None
+    options_path: str | os.PathLike,
+    weights_path: str | os.PathLike,
+    vocabulary: str | os.PathLike | None = None,
+    token_embeddings: str | os.PathLike | None = None,
 ) -> Iterator[Checkpoint]:
-    """The model in a file of options and a file of weights, readable inside of the context.
+    """Opens the model in a file of options and a file of weights, inside a `with` statement.
 
     Args:
         options_path: path of the JSON file.
         weights_path: path of the HDF5 file.
-        vocabulary: path of a file with a word a line, for a model that reads words.
-        token_embeddings: path of an HDF5 file with the vectors of these words (bilm-tf's
-            `dump_token_embeddings`): they then stand in for the characters.
+        vocabulary: path of a file of words, one per line, for a model that reads words. Defaults
+            to `None`.
+        token_embeddings: path of an HDF5 file with one vector per word of `vocabulary` (bilm-tf's
+            `dump_token_embeddings`). The vectors replace the character CNN. Defaults to `None`.
+
+    Yields:
+        A `Checkpoint`, valid inside the `with` statement.
 
     Raises:
-        ValueError: if a file is damaged, or if they do not fit each other.
+        ValueError: if a file is damaged, or if the files do not belong together.
+
+    Example:
+
+    ```python
+    with elmo_keras.checkpoints.open_hdf5("options.json", "weights.hdf5") as checkpoint:
+        elmo = checkpoint.to_layer(elmo_keras.ElmoLayer)
+    ```
     """
     options = Options.read(pathlib.Path(options_path))
     _check_files(pathlib.Path(options_path), weights_path, vocabulary)
     if token_embeddings is not None and vocabulary is None:
         raise ValueError(
-            "`token_embeddings` belong to the words of a vocabulary. Received: them without "
-            "`vocabulary`. Name the file, a word a line, that they were computed for."
+            "`token_embeddings` must come with the `vocabulary` that they were computed for. "
+            "Received: `token_embeddings` without `vocabulary`. Pass the file of words, one per "
+            "line."
         )
     options.reads_words |= token_embeddings is not None
-    words = None
-    if options.reads_words and vocabulary is not None:
-        words = vocabulary_file.read(vocabulary)
+    words = options.read_words(vocabulary)
     with contextlib.ExitStack() as stack:
-        datasets = stack.enter_context(open_datasets(pathlib.Path(weights_path)))
+        arrays = stack.enter_context(open_datasets(pathlib.Path(weights_path)))
         source = str(weights_path)
         if options.num_layers == 1:
-            # Of one layer, bilm-tf writes names that it cannot read.
-            datasets = {
-                name.replace("/RNN/LSTMCell/", "/RNN/MultiRNNCell/Cell0/LSTMCell/"): dataset
-                for name, dataset in datasets.items()
+            # For a single layer, bilm-tf writes names that bilm-tf itself cannot read.
+            arrays = {
+                name.replace("/RNN/LSTMCell/", "/RNN/MultiRNNCell/Cell0/LSTMCell/"): array
+                for name, array in arrays.items()
             }
         if token_embeddings is not None:
-            datasets = {n: d for n, d in datasets.items() if n.startswith("RNN_")}
-            datasets |= stack.enter_context(open_datasets(pathlib.Path(token_embeddings)))
+            arrays = {name: array for name, array in arrays.items() if name.startswith("RNN_")}
+            arrays |= stack.enter_context(open_datasets(pathlib.Path(token_embeddings)))
             source = f"{source} and {token_embeddings}"
-        token_encoder, bilstm = bilm.build_layers(options, datasets, source, vocabulary=words)
-        yield Checkpoint(
-            format="bilm-tf / AllenNLP, HDF5",
-            source=source,
-            token_encoder=token_encoder,
-            bilstm=bilstm,
-            table=bilm.weight_table(token_encoder, bilstm),
-            arrays=datasets,
+        yield bilm.to_checkpoint(
+            options, arrays, format="bilm-tf / AllenNLP, HDF5", source=source, vocabulary=words
         )
 
 
-def save_hdf5(layer: BiLM, directory) -> None:
-    """Writes the biLM of an ElmoLayer as bilm-tf, AllenNLP and simple_elmo read it.
+def save_hdf5(layer: BiLM, directory: str | os.PathLike) -> None:
+    """Writes the biLM of an ElmoLayer in the format of bilm-tf, AllenNLP and simple_elmo.
 
-    What the format has no place for stays behind: the mixes, a warm or carried state.
+    The format holds neither the weights of the mixes nor LSTM states: these are not written.
 
-    Killed at any moment, it leaves the old files or the new ones for `from_preset`; to the other
-    programs `options.json` is absent for the moment in which the weights are replaced.
+    If the process is killed, `from_preset` finds the complete old files or the complete new ones.
+    Other programs find no `options.json` while the weights are being replaced.
 
     Args:
         layer: an ElmoLayer, built, of a `CharCNN` over bytes (or a `WordEmbedding`) and a
             `BiLSTMStack`.
-        directory: where `options.json` and `weights.hdf5` go, of a model that reads words
-            `vocabulary.txt` too; made if absent.
+        directory: path of the directory for `options.json`, `weights.hdf5` and, for a model that
+            reads words, `vocabulary.txt`; created if it does not exist.
 
     Raises:
         ValueError: if the layer is not built, if a weight is not finite, or if the format cannot
             hold the layer.
-        OSError: if a file cannot be written, on a full disk say. The old ones are then unchanged.
+        OSError: if a file cannot be written, for example on a full disk. The old files are then
+            unchanged.
 
     Example:
 
@@ -103,8 +112,19 @@ def save_hdf5(layer: BiLM, directory) -> None:
     save_with_softmax(layer, directory, None)
 
 
-def save_with_softmax(layer: BiLM, directory, softmax_with: Softmax | None) -> None:
-    """As `save_hdf5`, with the softmax of a language model beside the layer, if there is one."""
+def save_with_softmax(
+    layer: BiLM, directory: str | os.PathLike, word_softmax: Softmax | None
+) -> None:
+    """Writes a biLM as `save_hdf5` does, and the softmax of its language model.
+
+    Args:
+        layer: as in `save_hdf5`.
+        directory: as in `save_hdf5`.
+        word_softmax: the softmax; `None` writes no softmax.
+
+    Raises:
+        ValueError, OSError: as `save_hdf5`.
+    """
     options = options_of(layer)
     if not layer.built:
         raise ValueError(
@@ -117,21 +137,22 @@ def save_with_softmax(layer: BiLM, directory, softmax_with: Softmax | None) -> N
     arrays = loader.dump(table, weights)
     check_weights({" or ".join(entry.paths): arrays[entry.name] for entry in table}, "layer")
     parts = {WEIGHTS: hdf5_content(arrays)}
-    if softmax_with is not None:
-        parts |= softmax.contents(softmax_with)
+    if word_softmax is not None:
+        parts |= softmax.contents(word_softmax)
     if isinstance(layer.token_encoder, WordEmbedding) and layer.token_encoder.vocabulary:
         parts[VOCABULARY] = vocabulary_file.content_of(layer.token_encoder.vocabulary)
     FILES.write(pathlib.Path(directory), options, parts)
 
 
-def _check_files(options_path, *paths):
-    """Raises a ValueError if the options were saved with other files than those beside them."""
+def _check_files(options_path: pathlib.Path, *paths: str | os.PathLike | None) -> None:
+    """Raises a ValueError if a file beside the options belongs to another save."""
     saved = FILES.found_at(options_path)
-    if saved is not None:
-        paths = [pathlib.Path(path) for path in paths if path is not None]
-        saved.check(*(path.name for path in paths if path == saved.path(path.name)))
+    if saved is None:
+        return
+    given = [pathlib.Path(path) for path in paths if path is not None]
+    saved.check(*(path.name for path in given if path == saved.path(path.name)))
 
 
 def is_weights(path: pathlib.Path) -> bool:
-    """Whether a file holds weights of this format, judged by its content."""
+    """Returns whether a file holds weights of this format, judged by its content."""
     return holds(path, "char_embed", "CNN", "RNN_0")

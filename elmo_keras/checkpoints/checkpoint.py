@@ -1,4 +1,4 @@
-"""A checkpoint of a foreign format: the layers that it describes, and its weights."""
+"""A checkpoint of a foreign format: the layers that it describes, and their weights."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ _Layer = TypeVar("_Layer", bound=keras.layers.Layer)
 
 
 class BiLM(Protocol):
-    """A layer with the two parts that every format stores.
+    """A layer that holds a token encoder and LSTMs, such as an `ElmoLayer`.
 
     Attributes:
-        token_encoder: the front end.
+        token_encoder: the token encoder.
         bilstm: the LSTMs.
         built: whether the layer has weights.
-        is_quantized: whether some of its weights are quantised.
+        is_quantized: whether some of its weights are quantized.
     """
 
     token_encoder: TokenEncoder
@@ -35,16 +35,16 @@ class BiLM(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """An opened checkpoint; its weights are read when a layer is built.
+    """An opened checkpoint. Its weights are read when a layer is built.
 
     Attributes:
         format: name of the format.
         source: name of the file, for errors.
-        token_encoder: the front end, not built, named `"token_encoder"`.
+        token_encoder: the token encoder, not built, named `"token_encoder"`.
         bilstm: the LSTMs, not built, named `"bilstm"`.
-        table: the format's weight table for these two layers.
-        arrays: the arrays of the file, by their names there.
-        mix: the scalars of a `ScalarMix` and its gamma, if the file has them.
+        table: entries of the format for the weights of these two layers.
+        arrays: arrays of the file, by name.
+        mix: scalars of a `ScalarMix` and its gamma; `None` if the file has none.
     """
 
     format: str
@@ -56,14 +56,14 @@ class Checkpoint:
     mix: tuple[np.ndarray, float] | None = None
 
     def to_layer(self, cls: type[_Layer], **options: Any) -> _Layer:
-        """Builds a layer of the two parts with the weights of the file.
+        """Builds a layer of the token encoder and the LSTMs, with the weights of the file.
 
         Args:
             cls: class that takes the token encoder and the LSTMs as its first two arguments.
             **options: further arguments of the class.
 
         Raises:
-            ValueError: if the file does not hold the weights that it describes.
+            ValueError: if the file does not hold the weights of the layers.
         """
         if "dtype" in options:
             for part in (self.token_encoder, self.bilstm):

@@ -1,4 +1,4 @@
-"""The strict loader of every format: a layer takes all arrays of a file, or none."""
+"""The strict loader of all formats: the layers use every array of a file, or loading fails."""
 
 import contextlib
 import dataclasses
@@ -17,14 +17,15 @@ _MAX_SHOWN = 40
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One row of a format's weight table: an array of the file and the weights that it holds.
+    """One row of a format's weight table: an array of the file, and the weights stored in it.
 
     Attributes:
         name: name of the array in the file.
         shape: shape of the array in the file.
-        paths: paths of the weights, see `given_weights`; most often one.
-        to_ours: function from the file's array to the list of the weights' arrays.
-        to_theirs: function from the weights' arrays to the file's array; the exact inverse.
+        paths: paths of the weights, see `given_weights`; most arrays store one weight.
+        to_ours: function that converts the array of the file to the values of the weights.
+        to_theirs: function that converts the values of the weights to the array of the file; the
+            exact inverse of `to_ours`.
     """
 
     name: str
@@ -35,27 +36,29 @@ class Entry:
 
 
 def identity_entry(name: str, shape: Sequence[int], path: str) -> Entry:
-    """An entry for an array that is stored as the weight holds it.
+    """Returns the entry of an array that equals its weight.
 
     Args:
         name: name of the array in the file.
-        shape: shape of both.
+        shape: shape of the array and of the weight.
         path: path of the weight.
     """
     return Entry(name, tuple(shape), (path,), lambda x: [x], lambda x: x)
 
 
 def without_padding(name: str, shape: tuple[int, int], path: str) -> Entry:
-    """An entry for a table of vectors whose file has no row for id 0; the layer's row is zeros.
+    """Returns the entry of an embedding table whose file has no row for padding, id 0.
+
+    The first row of the weight is zeros.
 
     Args:
         name: name of the array in the file.
-        shape: `(rows, dim)` of the array in the file; the weight has one row more.
+        shape: `(rows, dim)` of the array in the file; the weight has one more row.
         path: path of the weight.
     """
     rows, dim = shape
 
-    def to_ours(x):
+    def to_ours(x: np.ndarray) -> list[np.ndarray]:
         table = aligned_empty((rows + 1, dim))
         table[0], table[1:] = 0, x
         return [table]
@@ -64,18 +67,19 @@ def without_padding(name: str, shape: tuple[int, int], path: str) -> Entry:
 
 
 class MismatchError(ValueError):
-    """The arrays of a file are not the weights that its description names."""
+    """The arrays of a file are not the weights of the model that the file's options describe."""
 
 
 class StrictLoader:
-    """Gives layers the arrays of a file as weights, and checks that both agree.
+    """Gives the arrays of a file to layers as weights, and checks that file and layers agree.
 
     Args:
-        arrays: the arrays of the file, by name.
+        arrays: arrays of the file, by name.
         source: name of the file, for errors.
-        table: entries of the format, one for each weight; `None` if the names in the file are the
-            paths of the weights.
-        described_by: the file that describes the weights, for errors.
+        table: entries of the format for all weights. Defaults to `None`: the name of each array is
+            the path of its weight.
+        described_by: name of the file that describes the weights, for errors. Defaults to
+            `"options"`.
         advice: last sentence of an error.
     """
 
@@ -86,22 +90,22 @@ class StrictLoader:
         table: Sequence[Entry] | None = None,
         described_by: str = "options",
         advice: str = "Check that options and weights belong to the same model.",
-    ):
+    ) -> None:
         self.arrays = arrays
         self.source = source
         self.table = table
         self.described_by = described_by
         self.advice = advice
         self._entry_of = {path: entry for entry in table or () for path in entry.paths}
-        self._converted: dict[str, np.ndarray] = {}  # weights of an entry read for another one
+        # An array that stores several weights is read once; this keeps the weights not yet used.
+        self._converted: dict[str, np.ndarray] = {}
         self._used: set[str] = set()
 
     def check_table(self) -> None:
         """Compares the file with the table, without reading values.
 
         Raises:
-            MismatchError: names every array that is missing, left over, or of a wrong shape or
-                type.
+            MismatchError: names every array that is missing, not used, or of a wrong shape or type.
         """
         expected = {entry.name: entry.shape for entry in self.table or ()}
         problems = [self._problem(name, shape) for name, shape in expected.items()]
@@ -109,19 +113,24 @@ class StrictLoader:
         self._raise(filter(None, problems))
 
     def check_array(self, name: str, shape: Sequence[int]) -> None:
-        """Raises a MismatchError unless the file holds floats of a shape under a name."""
+        """Raises a MismatchError unless the file holds an array of floats of this name and shape.
+
+        Args:
+            name: name of the array in the file.
+            shape: expected shape.
+        """
         self._raise(filter(None, [self._problem(name, shape)]))
 
     def weight(self, path: str, shape: Sequence[int], dtype: str | None = None) -> Any:
-        """The value of a weight, as `given_weights` asks for it.
+        """Returns the value of a weight; the function that `given_weights` needs.
 
         Args:
             path: path of the weight.
             shape: shape of the weight.
-            dtype: of the value; `None` for float32.
+            dtype: dtype of the value. Defaults to `None`: float32.
 
         Returns:
-            A tensor that owns the array's memory where the backend allows it.
+            A tensor. It takes over the memory of the array if the backend allows it.
 
         Raises:
             MismatchError: if the file does not hold the weight.
@@ -136,22 +145,28 @@ class StrictLoader:
         return tensor_of(self._converted.pop(path), dtype)
 
     def has_loaded(self, name: str) -> bool:
-        """Whether some weight took the array of a name."""
+        """Returns whether a weight has used an array.
+
+        Args:
+            name: name of the array in the file.
+        """
         return name in self._used
 
     def check_all_used(self, ignored: Sequence[str] = ()) -> None:
-        """Raises a MismatchError if no weight took some array of the file.
+        """Raises a MismatchError that names the arrays that no weight has used.
 
         Args:
-            ignored: beginnings of the names that may be left.
+            ignored: prefixes of names that need not be used. Defaults to none.
         """
-        left = [name for name in self.arrays if name not in self._used]
-        left = [name for name in left if not name.startswith(tuple(ignored))]
-        self._raise(f"not used: {name}" for name in left)
+        unused = [name for name in self.arrays if name not in self._used]
+        unused = [name for name in unused if not name.startswith(tuple(ignored))]
+        self._raise(f"not used: {name}" for name in unused)
 
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
-        """Inside, layers are built with the weights of the file; each is read when it is needed.
+        """Context in which layers are built with the weights of the file.
+
+        Each array is read when its weight is created.
 
         Raises:
             MismatchError: if file and table disagree, before anything is built.
@@ -161,7 +176,7 @@ class StrictLoader:
         with given_weights(self.weight):
             yield
 
-    def _problem(self, name, shape):
+    def _problem(self, name: str, shape: Sequence[int]) -> str | None:
         array = self.arrays.get(name)
         if array is None:
             return f"missing: {name}"
@@ -178,7 +193,7 @@ class StrictLoader:
         hidden = len(problems) - _MAX_SHOWN
         lines = problems[:_MAX_SHOWN] + ([f"and {hidden} more"] if hidden > 0 else [])
         raise MismatchError(
-            f"The weights in {self.source} must be those that its {self.described_by} describes. "
+            f"The weights in {self.source} must match its {self.described_by}. "
             "Received:\n  " + "\n  ".join(lines) + f"\n{self.advice}"
         )
 
@@ -190,7 +205,7 @@ def tensor_of(array: np.ndarray, dtype: str | None = None) -> Any:
 
     Args:
         array: float32 array.
-        dtype: of the tensor; `None` for float32.
+        dtype: dtype of the tensor. Defaults to `None`: float32.
     """
     tensor = backend.adopt(array)
     return tensor if dtype in (None, "float32") else keras.ops.cast(tensor, dtype)
@@ -204,8 +219,8 @@ def dump(table: Sequence[Entry], weights: Mapping[str, Any]) -> dict[str, np.nda
         weights: Keras variables by path.
     """
 
-    def array(path):
-        # Half-precision weights are exact in float32, which the formats hold.
+    def array(path: str) -> np.ndarray:
+        # The formats hold float32, which holds half-precision weights exactly.
         return keras.ops.convert_to_numpy(keras.ops.cast(weights[path], "float32"))
 
     return {entry.name: entry.to_theirs(*map(array, entry.paths)) for entry in table}

@@ -1,10 +1,11 @@
-"""ELMoForManyLangs: dictionaries, two JSON files, two files of torch tensors.
+"""ELMoForManyLangs: two JSON files, two dictionaries and two files of torch tensors.
 
-Sources: ELMoForManyLangs, `elmo.py` (`Embedder`), `frontend.py`, `modules/`; all of it confirmed
-against the program's own vectors.
+Sources: ELMoForManyLangs, `elmo.py` (`Embedder`), `frontend.py`, `modules/`. The tests compare with
+the vectors of the program itself.
 """
 
 import contextlib
+import functools
 import pathlib
 import pickle
 import re
@@ -12,6 +13,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -33,52 +35,50 @@ torch = OptionalModule(
 CONFIG = "config.json"
 TOKEN_EMBEDDER, ENCODER = "token_embedder.pkl", "encoder.pkl"
 CHARACTERS, WORDS = "char.dic", "word.dic"
-# What a key of white space becomes in the program: it strips each line of a dictionary.
+# The program strips each line of a dictionary and then reads a key of white space as this one.
 IDEOGRAPHIC_SPACE = "\u3000"
 MAX_ENTRIES = 10_000_000
-# A torch file is a zip of stored, not compressed, parts; little more than its size can come of it.
+# A torch file is a zip archive without compression: its parts are hardly larger than the file.
 MAX_EXPANSION = 10
 
 
 @contextlib.contextmanager
 def open_manylangs(directory: pathlib.Path) -> Iterator[Checkpoint]:
-    """The model in a directory of ELMoForManyLangs.
+    """Opens the model in a directory of ELMoForManyLangs, inside a `with` statement.
 
     Args:
-        directory: with `config.json` and the file that it names in `config_path`, `char.dic`,
-            `word.dic`, `token_embedder.pkl` and `encoder.pkl`.
+        directory: path of a directory with `config.json`, the file that its `config_path` names,
+            `char.dic`, `word.dic`, `token_embedder.pkl` and `encoder.pkl`.
 
     Raises:
         ImportError: if torch is not installed.
-        ValueError: if a file is missing, damaged or hostile, or if they do not fit each other.
+        ValueError: if a file is missing, damaged or unsafe, or if the files do not belong together.
     """
     source = str(directory)
     token_encoder_options, bilstm_options = _read_configs(directory)
-    datasets = {}
+    arrays: dict[str, StoredArray] = {}
     for name in (TOKEN_EMBEDDER, ENCODER):
         tensors = _tensors(_existing(directory / name))
-        twice = sorted(datasets.keys() & tensors.keys())
-        if twice:
+        repeated = sorted(arrays.keys() & tensors.keys())
+        if repeated:
             raise ValueError(
-                f"The weights in {source} must be in one of its files each. Received: {twice} in "
+                f"Each weight in {source} must be in one file only. Received: {repeated} in both "
                 f"{TOKEN_EMBEDDER} and {ENCODER}. Get both from where they were published."
             )
-        datasets |= tensors
-    dictionaries = {
-        key: _read_dictionary(_existing(directory / file)) if is_used else None
-        for key, file, is_used in (
-            ("characters", CHARACTERS, token_encoder_options["char_embedding_dim"]),
-            ("words", WORDS, token_encoder_options["word_embedding_dim"]),
-        )
-    }
-    # The tables have as many rows as their tensors: entries that the program lost keep theirs.
-    rows = {"num_characters": "char_emb_layer", "num_words": "word_emb_layer"}
-    for key, layer in rows.items():
-        table = datasets.get(f"{layer}.embedding.weight")
-        rows[key] = table.shape[0] if table is not None and table.shape else None
+        arrays |= tensors
+    has_characters = token_encoder_options["char_embedding_dim"]
+    has_words = token_encoder_options["word_embedding_dim"]
+    characters = _read_dictionary(directory / CHARACTERS) if has_characters else None
+    words = _read_dictionary(directory / WORDS) if has_words else None
     try:
         token_encoder = CodePointEncoder(
-            **dictionaries, **rows, **token_encoder_options, name="token_encoder"
+            characters=characters,
+            words=words,
+            # From the weights: a table keeps the rows of entries that the dictionary has lost.
+            num_characters=_num_rows(arrays.get("char_emb_layer.embedding.weight")),
+            num_words=_num_rows(arrays.get("word_emb_layer.embedding.weight")),
+            name="token_encoder",
+            **token_encoder_options,
         )
     except ValueError as error:
         raise ValueError(f"The dictionaries in {source} must fit its weights: {error}") from error
@@ -89,60 +89,66 @@ def open_manylangs(directory: pathlib.Path) -> Iterator[Checkpoint]:
         token_encoder=token_encoder,
         bilstm=bilstm,
         table=weight_table(token_encoder, bilstm),
-        arrays=datasets,
+        arrays=arrays,
     )
 
 
+def _num_rows(table: StoredArray | None) -> int | None:
+    return table.shape[0] if table is not None and table.shape else None
+
+
 def weight_table(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
-    """The format's table for two layers: (their name, their shape, our paths, transform)."""
+    """Returns the entries of all weights of two layers.
+
+    Args:
+        encoder: the token encoder.
+        bilstm: the LSTMs.
+    """
     ours = "token_encoder"
-    rows = []
+    entries = []
     dim = 0
     if encoder.has_characters:
         shape = (encoder.num_characters, encoder.char_embedding_dim)
         path = f"{ours}/char_cnn/char_embedding/embeddings"
-        rows.append(without_padding("char_emb_layer.embedding.weight", shape, path))
-        for i, (width, number) in enumerate(encoder.filters):
+        entries.append(without_padding("char_emb_layer.embedding.weight", shape, path))
+        for i, (width, count) in enumerate(encoder.filters):
             path = f"{ours}/char_cnn/convolution_{i}"
-            rows += [
+            entries += [
                 Entry(
                     f"convolutions.{i}.weight",
-                    (number, encoder.char_embedding_dim, width),
+                    (count, encoder.char_embedding_dim, width),
                     (f"{path}/kernel",),
                     lambda x: [_aligned(x.transpose(2, 1, 0))],
                     lambda x: x.transpose(2, 1, 0),
                 ),
-                identity_entry(f"convolutions.{i}.bias", (number,), f"{path}/bias"),
+                identity_entry(f"convolutions.{i}.bias", (count,), f"{path}/bias"),
             ]
-        dim = sum(number for _, number in encoder.filters)
+        dim = sum(count for _, count in encoder.filters)
         for i in range(encoder.num_highways):
-            rows += _highway(f"highways._layers.{i}", dim, f"{ours}/char_cnn/highway_{i}")
+            entries += _highway(f"highways._layers.{i}", dim, f"{ours}/char_cnn/highway_{i}")
     if encoder.has_words:
         shape = (encoder.num_words, encoder.word_embedding_dim)
         path = f"{ours}/word_embedding/embeddings"
-        rows.append(without_padding("word_emb_layer.embedding.weight", shape, path))
+        entries.append(without_padding("word_emb_layer.embedding.weight", shape, path))
         dim += encoder.word_embedding_dim
     size = encoder.projection_dim
-    rows += [
+    entries += [
         _linear("projection.weight", (size, dim), f"{ours}/projection/kernel"),
         identity_entry("projection.bias", (size,), f"{ours}/projection/bias"),
     ]
     for direction in ("forward", "backward"):
         for j in range(bilstm.num_layers):
             theirs, path = f"{direction}_layer_{j}", f"bilstm/{direction}_{j}"
-            gates = 4 * bilstm.units
-            # Their gates stand in our order, i, f, g, o; the forget gate's +1 is in the bias.
-            rows += [
+            gates = (4 * bilstm.units, size)
+            # The files hold the gates in our order, i, f, g, o. The +1 of the forget gate is part
+            # of the bias.
+            entries += [
+                _linear(f"{theirs}.input_linearity.weight", gates, f"{path}/input_gates/kernel"),
                 _linear(
-                    f"{theirs}.input_linearity.weight", (gates, size), f"{path}/input_gates/kernel"
-                ),
-                _linear(
-                    f"{theirs}.state_linearity.weight",
-                    (gates, size),
-                    f"{path}/recurrent_gates/kernel",
+                    f"{theirs}.state_linearity.weight", gates, f"{path}/recurrent_gates/kernel"
                 ),
                 identity_entry(
-                    f"{theirs}.state_linearity.bias", (gates,), f"{path}/input_gates/bias"
+                    f"{theirs}.state_linearity.bias", gates[:1], f"{path}/input_gates/bias"
                 ),
                 _linear(
                     f"{theirs}.state_projection.weight",
@@ -150,16 +156,19 @@ def weight_table(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
                     f"{path}/projection/kernel",
                 ),
             ]
-    return rows
+    return entries
 
 
-def _linear(name, shape, path):
+def _linear(name: str, shape: tuple[int, int], path: str) -> Entry:
     return Entry(name, shape, (path,), lambda x: [_aligned(x.T)], lambda x: x.T)
 
 
-def _highway(name, dim, path):
-    # One product for both: first the transform, then the gate, which opens the carry and not, as
-    # ours, the transform; 1 - sigmoid(x) is sigmoid(-x).
+def _highway(name: str, dim: int, path: str) -> list[Entry]:
+    """Returns the entries of a highway, whose two Dense layers are one array in the file.
+
+    The gate of the program opens the carry, ours opens the transform. 1 - sigmoid(x) equals
+    sigmoid(-x), so the sign changes.
+    """
     return [
         Entry(
             f"{name}.weight",
@@ -178,22 +187,21 @@ def _highway(name, dim, path):
     ]
 
 
-def _aligned(x):
+def _aligned(x: np.ndarray) -> np.ndarray:
     array = stored_array.aligned_empty(x.shape)
     array[...] = x
     return array
 
 
-def _read_configs(directory):
-    """`(arguments of CodePointEncoder, arguments of BiLSTMStack)` of a directory's JSON files."""
+def _read_configs(directory: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the arguments of CodePointEncoder and of BiLSTMStack that the JSON files give."""
     path = _existing(directory / CONFIG)
-    kind = "the config.json of an ELMoForManyLangs model"
-    read = safe_json.Reader(str(path), kind)
+    read = safe_json.Reader(str(path), "the config.json of an ELMoForManyLangs model")
     content = safe_json.load(path, "training arguments")
     if not isinstance(content, dict) or not isinstance(content.get("config_path"), str):
         received = content.get("config_path") if isinstance(content, dict) else content
         raise read.error("config_path", "the name of a JSON file", received)
-    # The path is often that of the author's machine: the file lies beside, under its last name.
+    # Often a path on the author's machine: only its last part names a file of the directory.
     name = content["config_path"].replace("\\", "/").rsplit("/", 1)[-1]
     path = directory / name
     if name in ("", CONFIG) or not path.is_file():
@@ -224,7 +232,7 @@ def _read_configs(directory):
     max_characters = read.integer(
         cnn, "max_characters_per_token", prefix, default=50, lowest=3, highest=MAX_CHARACTERS
     )
-    encoder = {
+    encoder: dict[str, Any] = {
         "word_embedding_dim": read.integer(cnn, "word_dim", prefix, lowest=0),
         "char_embedding_dim": char_dim,
         "max_characters": max_characters,
@@ -239,7 +247,7 @@ def _read_configs(directory):
     return encoder, bilstm
 
 
-def _existing(path):
+def _existing(path: pathlib.Path) -> pathlib.Path:
     if not path.is_file():
         raise ValueError(
             f"{path.parent} must hold all files of an ELMoForManyLangs model. Received: no "
@@ -249,53 +257,57 @@ def _existing(path):
 
 
 def _read_dictionary(path: pathlib.Path) -> list[str]:
-    """The entries of a `.dic` file, `entry<TAB>number` a line, in the order of their numbers.
+    """Reads a `.dic` file: one entry, a tab and its id per line.
 
-    As the program does it, a line is stripped first: an entry of white space is lost, and its
-    number becomes that of U+3000; of several such numbers the last one holds. Unlike there, a line
-    ends at a line feed alone, so that other line ends may be entries.
+    Like the program, this function strips each line before it splits it. An entry of white space is
+    lost that way, and its id goes to U+3000; the last of several such ids holds. Unlike in the
+    program, only a line feed ends a line, so that other line breaks can be entries.
+
+    Returns:
+        The entries in the order of their ids; `""` for an id without an entry.
     """
-    numbers, keys = {}, set()
-    for place, line in enumerate(vocabulary_file.read(path), start=1):
+    id_of: dict[str, int] = {}
+    keys = set()
+    for line_number, line in enumerate(vocabulary_file.read(_existing(path)), start=1):
         fields = line.strip().split("\t")
-        entry, number = fields if len(fields) == 2 else (IDEOGRAPHIC_SPACE, fields[0])
-        if len(fields) > 2 or not (number.isascii() and number.isdigit()):
+        entry, digits = fields if len(fields) == 2 else (IDEOGRAPHIC_SPACE, fields[0])
+        if len(fields) > 2 or not (digits.isascii() and digits.isdigit()):
             raise ValueError(
                 f"{path} must be a dictionary: an entry, a tab and its number on each line. "
-                f"Received: {line[:60]!r} as line {place}. Fetch it again."
+                f"Received: {line[:60]!r} as line {line_number}. Fetch it again."
             )
         key = line.rpartition("\t")[0]
         if key in keys:
             raise ValueError(
                 f"{path} must be a dictionary that holds each entry once. Received: {key!r} again "
-                f"as line {place}. Fetch it again."
+                f"as line {line_number}. Fetch it again."
             )
         keys.add(key)
-        numbers[entry] = int(number.lstrip("0")[:12] or 0)
-    size = max(numbers.values(), default=-1) + 1
-    if size > min(MAX_ENTRIES, 10 * len(numbers) + 1000):
+        id_of[entry] = int(digits.lstrip("0")[:12] or 0)
+    size = max(id_of.values(), default=-1) + 1
+    if size > min(MAX_ENTRIES, 10 * len(id_of) + 1000):
         raise ValueError(
             f"{path} must be a dictionary that numbers its entries from 0 on. Received: the number "
-            f"{size - 1} among {len(numbers)} entries. Fetch it again."
+            f"{size - 1} among {len(id_of)} entries. Fetch it again."
         )
     entries = [""] * size
-    for entry, number in numbers.items():
-        if entries[number]:
+    for entry, index in id_of.items():
+        if entries[index]:
             raise ValueError(
-                f"{path} must be a dictionary that gives each entry a number of its own. Received: "
-                f"{number} for {entries[number]!r} and {entry!r}. Fetch it again."
+                f"{path} must be a dictionary with a different number for each entry. Received: "
+                f"{index} for {entries[index]!r} and {entry!r}. Fetch it again."
             )
-        entries[number] = entry
+        entries[index] = entry
     return entries
 
 
 def _tensors(path: pathlib.Path) -> dict[str, StoredArray]:
-    """The tensors of a torch file by name; no code of the file is run."""
-    load = torch.load  # ImportError here, with its advice, if torch is not installed
+    """Reads the tensors of a torch file by name, without running code from the file."""
+    load = torch.load  # Raises the ImportError, with its advice, if torch is not installed.
     try:
         _check_expansion(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is refused below
+            warnings.simplefilter("ignore")  # about things that are refused below
             state = load(path, map_location="cpu", weights_only=True)
     except (
         pickle.UnpicklingError,
@@ -327,10 +339,10 @@ def _tensors(path: pathlib.Path) -> dict[str, StoredArray]:
             f"{path} must hold tensors by name. Received: {type(state).__name__} of other things. "
             "Get it from where it was published."
         )
-    return {name: _dataset(tensor, name, path) for name, tensor in state.items()}
+    return {name: _stored(tensor, name, path) for name, tensor in state.items()}
 
 
-def _check_expansion(path):
+def _check_expansion(path: pathlib.Path) -> None:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             size = sum(info.file_size for info in archive.infolist())
@@ -338,26 +350,27 @@ def _check_expansion(path):
             raise ValueError(f"parts that expand to {size} bytes")
 
 
-def _dataset(tensor, name, path):
+def _stored(tensor: Any, name: str, path: pathlib.Path) -> StoredArray:
     is_plain = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta)
     size = tensor.numel() * tensor.element_size()
     if not is_plain or size > tensor.untyped_storage().nbytes():
         raise ValueError(
-            f"{path} must hold what it says. Received: {name} of shape {tuple(tensor.shape)}, "
-            "which are not its numbers. Get the file from where it was published."
+            f"{path} must hold all values of its tensors. Received: {name} of shape "
+            f"{tuple(tensor.shape)}, without all of its values. Get the file from where it was "
+            "published."
         )
-
-    def read():
-        # A copy: tensors may share their numbers, weights must not.
-        return tensor.detach().to(torch.float32, copy=True).contiguous().numpy()
-
-    kind = np.dtype("float32") if tensor.is_floating_point() else np.dtype("int64")
-    return StoredArray(tuple(tensor.shape), kind, read)
+    dtype = np.dtype("float32") if tensor.is_floating_point() else np.dtype("int64")
+    return StoredArray(tuple(tensor.shape), dtype, functools.partial(_values, tensor))
 
 
-def _reason(error):
-    """What torch found, without its advice to run the file all the same."""
+def _values(tensor: Any) -> np.ndarray:
+    # A copy: tensors of the file may share memory, weights must not.
+    return tensor.detach().to(torch.float32, copy=True).contiguous().numpy()
+
+
+def _reason(error: BaseException) -> str:
+    """Returns the reason in a torch error, without its advice to load the file unsafely."""
     text = str(error).strip()
-    found = re.search(r"(?:WeightsUnpickler error: |Trying to load )(.*?)(?:\.\s|\n|$)", text)
-    line = found[1] if found else text.split("\n")[0]
+    match = re.search(r"(?:WeightsUnpickler error: |Trying to load )(.*?)(?:\.\s|\n|$)", text)
+    line = match[1] if match else text.split("\n")[0]
     return line.rstrip(".") or type(error).__name__

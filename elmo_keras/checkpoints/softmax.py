@@ -1,5 +1,6 @@
-"""The softmax over words that a biLM was trained with, in the files that keep it."""
+"""Files of the softmax over words that a biLM was trained with."""
 
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -14,17 +15,18 @@ from elmo_keras.files.safe_hdf5 import hdf5_content, holds, open_datasets
 from elmo_keras.layers.finite import check_weights
 
 FILE, VOCABULARY = "softmax_weights.hdf5", "vocabulary.txt"
-# For a softmax that is saved alone; the softmax of a preset is a part of the preset.
+# Only for a softmax that is saved without a preset: a preset lists its softmax itself.
 FILES = FileSet("softmax.json", (FILE, VOCABULARY))
 
 
 class Softmax(NamedTuple):
-    """A softmax over words; both directions of a biLM share it.
+    """A softmax over words, shared by both directions of a biLM.
 
     Attributes:
-        kernel: `(words, dim)` float32: a word's row times a hidden state is its logit.
+        kernel: `(words, dim)` float32. The logit of a word is the product of its row and a hidden
+            state, plus its bias.
         bias: `(words,)` float32.
-        vocabulary: the words in the order of the rows, or `None`.
+        vocabulary: the words in the order of the rows, or `None` if they are unknown.
     """
 
     kernel: np.ndarray
@@ -33,33 +35,41 @@ class Softmax(NamedTuple):
 
 
 def read_hdf5(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
-    """`(kernel, bias)` of a file as AllenNLP publishes them: `softmax/W` and `softmax/b`.
+    """Reads the arrays `softmax/W` and `softmax/b` of a file in AllenNLP's format.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        `(kernel, bias)`: `(words, dim)` and `(words,)` float32.
 
     Raises:
-        ValueError: if the file is damaged, or holds something else.
+        ValueError: if the file is damaged, or is not a softmax.
     """
     with open_datasets(path) as datasets:
-        shapes = [datasets[name].shape if name in datasets else None for name in SOFTMAX]
-        kernel, bias = shapes
+        kernel, bias = (datasets[name].shape if name in datasets else None for name in SOFTMAX)
         if not kernel or len(kernel) != 2 or bias != kernel[:1]:
             raise ValueError(
                 f"{path} must hold softmax/W of shape (words, dim) and softmax/b of shape "
-                f"(words,). Received: shapes {kernel} and {bias}. Check which file it is."
+                f"(words,). Received: shapes {kernel} and {bias}. Check that it is the right file."
             )
-        return tuple(stored_array.read_finite(datasets[name], name, str(path)) for name in SOFTMAX)
+        weights, biases = (
+            stored_array.read_finite(datasets[name], name, str(path)) for name in SOFTMAX
+        )
+        return weights, biases
 
 
 def is_softmax(path: pathlib.Path) -> bool:
-    """Whether a file holds a softmax as AllenNLP publishes them, judged by its content."""
+    """Returns whether a file holds a softmax in AllenNLP's format, judged by its content."""
     return holds(path, "softmax")
 
 
 def contents(softmax: Softmax, dtype: str = "float32") -> dict[str, Content]:
-    """The files of a softmax as AllenNLP publishes them, and of its words, one a line.
+    """Returns a softmax in AllenNLP's format and its words, one per line, as contents of files.
 
     Args:
-        softmax: of float32 weights.
-        dtype: that the file holds them in, `"float32"` or `"float16"`.
+        softmax: the softmax, in float32.
+        dtype: dtype of the file, `"float32"` or `"float16"`. Defaults to `"float32"`.
 
     Returns:
         dict of contents by file name, to be written together with a model.
@@ -75,18 +85,20 @@ def contents(softmax: Softmax, dtype: str = "float32") -> dict[str, Content]:
     return files
 
 
-def save(softmax: Softmax, directory) -> None:
-    """Writes a softmax and its words for a model of AllenNLP or bilm-tf in the same directory.
+def save(softmax: Softmax, directory: str | os.PathLike) -> None:
+    """Writes a softmax and its words beside a model of AllenNLP or bilm-tf.
+
+    A preset in the same directory ignores this softmax: it uses only the softmax that it lists.
+    Save a language model as a preset with its `save_to_preset`.
 
     Args:
-        softmax: of float32 weights.
-        directory: where `softmax_weights.hdf5`, `vocabulary.txt` and `softmax.json`, the list of
-            the two, go; made if absent. A preset there does not take it for its own: save its
-            language model with `save_to_preset`.
+        softmax: the softmax, in float32.
+        directory: path of the directory for `softmax_weights.hdf5`, `vocabulary.txt` and
+            `softmax.json`, which lists these two; created if it does not exist.
 
     Raises:
         ValueError: if a weight is not finite.
-        OSError: if a file cannot be written. The old ones are then unchanged.
+        OSError: if a file cannot be written. The old files are then unchanged.
     """
     FILES.write(pathlib.Path(directory), {}, contents(softmax))
 
@@ -94,15 +106,15 @@ def save(softmax: Softmax, directory) -> None:
 def read(
     weights: pathlib.Path, is_training_checkpoint: bool, vocabulary: pathlib.Path | None = None
 ) -> Softmax | None:
-    """A softmax with its words, or `None` if the checkpoint has none.
+    """Reads a softmax and its words; `None` if the checkpoint has no softmax.
 
     Args:
         weights: path of an HDF5 file, or of a training checkpoint without `.index`.
-        is_training_checkpoint: which of them it is.
-        vocabulary: path of the file of words, or `None`.
+        is_training_checkpoint: whether `weights` is a training checkpoint.
+        vocabulary: path of the file of words. Defaults to `None`: the words are unknown.
 
     Raises:
-        ValueError: if a file is damaged, or if the words are not as many as the softmax' rows.
+        ValueError: if a file is damaged, or if the number of words differs from the number of rows.
     """
     reader = tensorflow_v1.read_training_softmax if is_training_checkpoint else read_hdf5
     arrays = reader(weights)
@@ -112,8 +124,8 @@ def read(
     words = None if vocabulary is None else vocabulary_file.read(vocabulary)
     if bias.shape != kernel.shape[:1] or (words is not None and len(words) != len(kernel)):
         raise ValueError(
-            f"The softmax in {weights} must have a row and a bias for each word. Received: kernel "
-            f"{kernel.shape}, bias {bias.shape}"
+            f"The softmax in {weights} must have one row and one bias for each word. Received: "
+            f"kernel {kernel.shape}, bias {bias.shape}"
             + (f" and {len(words)} words in {vocabulary}" if words is not None else "")
             + ". Pass the vocabulary that the model was trained with."
         )

@@ -1,4 +1,4 @@
-"""ELMoForManyLangs: the program's own vectors, and an oracle for what the references lack."""
+"""ELMoForManyLangs: vectors equal to those of the program and of the numpy reference."""
 
 import json
 import zipfile
@@ -14,7 +14,7 @@ from tests.numpy_reference import manylangs
 from tests.small_models import IS_TENSORFLOW, to_numpy
 
 pytest.importorskip("torch", reason="torch reads ELMoForManyLangs: make test-torch")
-needs_strings = pytest.mark.skipif(not IS_TENSORFLOW, reason="strings are TensorFlow's")
+needs_strings = pytest.mark.skipif(not IS_TENSORFLOW, reason="strings need TensorFlow")
 
 TOLERANCE = 5e-6
 CHARACTERS = [*foreign_checkpoints.SPECIAL_TOKENS, *"abcdefghé我喜欢吃苹果東京🙂", "\u3000"]
@@ -22,46 +22,46 @@ WORDS = ["<oov>", "<bos>", "<eos>", "<pad>", "我", "喜欢", "abc", "a" * 48, "
 SENTENCES = [
     ["我", "喜欢", "苹果"],
     ["abc"],
-    ["a" * 60, "b" * 60, "é🙂x", "zz"],  # words longer than a row
-    [" ", "\u3000", "\u00a0", "a"],  # of white space the dictionary has one, all others are unknown
+    ["a" * 60, "b" * 60, "é🙂x", "zz"],  # words longer than a row of ids
+    [" ", "\u3000", "\u00a0", "a"],  # white space, of which the dictionary has only U+3000
     ["<bos>", "a", "<eos>", "<bow>", "<pad>"],
     [],
 ]
 
 
-def numbers(entries):
-    return entries and {entry: number for number, entry in enumerate(entries)}
+def indices(entries):
+    return entries and {entry: index for index, entry in enumerate(entries)}
 
 
 def write(directory, seed=0, legacy=False, characters=CHARACTERS, words=WORDS, rows=0, **changes):
-    """A model in a directory, and the function that gives the oracle's vectors of a sentence."""
+    """Writes a model; returns the numpy reference: a function from a sentence to its vectors."""
     config = foreign_checkpoints.manylangs_config(**changes)
     characters = characters if config["token_embedder"]["char_dim"] else None
     words = words if config["token_embedder"]["word_dim"] else None
     sizes = [len(entries or []) + rows for entries in (characters, words)]
     arrays = foreign_checkpoints.manylangs_arrays(config, *sizes, seed=seed, scale=2.0)
     foreign_checkpoints.write_manylangs(directory, config, arrays, characters, words, legacy)
-    return lambda tokens: manylangs(tokens, config, *arrays, numbers(characters), numbers(words))
+    return lambda tokens: manylangs(tokens, config, *arrays, indices(characters), indices(words))
 
 
-def layers(source, **options):
+def load(source, **options):
     return elmo_keras.ElmoLayer.from_preset(
-        source, output="all", **{"keep_boundaries": True} | options
+        source, **{"output": "all", "keep_boundaries": True} | options
     )
 
 
 def ids(elmo, sentences):
-    """Character and word ids, made without strings in the backend."""
+    """Character and word ids, made by TensorFlow for all backends."""
     pytest.importorskip("tensorflow")
     return elmo.text_layer(sentences).numpy()
 
 
-def check(elmo, sentences, true):
-    got = to_numpy(elmo(ids(elmo, sentences)))
-    for row, sentence in zip(got, sentences):
-        wanted = true(sentence)
-        row = np.moveaxis(row[: len(sentence) + 2], 1, 0)
-        np.testing.assert_allclose(row, wanted, atol=TOLERANCE, err_msg=str(sentence))
+def assert_equals_reference(elmo, sentences, reference):
+    vectors = to_numpy(elmo(ids(elmo, sentences)))
+    for row, sentence in zip(vectors, sentences):
+        expected = reference(sentence)
+        actual = np.moveaxis(row[: len(sentence) + 2], 1, 0)
+        np.testing.assert_allclose(actual, expected, atol=TOLERANCE, err_msg=str(sentence))
 
 
 @pytest.mark.parametrize("name", ["char_and_word", "char_only_legacy"])
@@ -69,7 +69,7 @@ def test_vectors_of_elmo_for_many_langs(data, name):
     directory = data / "elmo_for_many_langs" / name
     sentences = json.loads((directory / "sentences.json").read_text())
     expected = np.load(directory / "expected_fresh.npz")
-    elmo = layers(directory, keep_boundaries=False)
+    elmo = load(directory, keep_boundaries=False)
     together = to_numpy(elmo(ids(elmo, sentences)))
     for i, sentence in enumerate(sentences):
         alone = np.moveaxis(to_numpy(elmo(ids(elmo, [sentence])))[0], 1, 0)
@@ -90,34 +90,34 @@ VARIANTS = [
     {"cell_clip": None, "proj_clip": None},
     {"max_characters_per_token": 10, "filters": [[1, 3], [5, 2], [10, 4]]},
     {"dim": 6, "projection_dim": 6, "seed": 2},
-    {"rows": 3},  # entries that the program lost keep their rows
+    {"rows": 3},  # rows of entries that the dictionary has lost
 ]
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
-def test_other_models(tmp_path, changes):
-    true = write(tmp_path, **changes)
-    check(layers(tmp_path), SENTENCES, true)
+def test_variants_equal_numpy(tmp_path, changes):
+    reference = write(tmp_path, **changes)
+    assert_equals_reference(load(tmp_path), SENTENCES, reference)
 
 
-def test_the_marks_are_the_wrong_way_round_and_the_filler_is_not_zero(tmp_path):
-    """What the program does by mistake acts on the vectors: a correction would be an error."""
-    true = write(tmp_path)
-    elmo = layers(tmp_path)
+def test_word_marks_are_swapped_and_padding_is_not_zero(tmp_path):
+    """These mistakes of the program change the vectors, so they must be reproduced."""
+    reference = write(tmp_path)
+    elmo = load(tmp_path)
     x = ids(elmo, [["abc"]])
     begin, end = (1 + CHARACTERS.index(mark) for mark in ("<eow>", "<bow>"))
     assert [x[0, 0, 1], x[0, 0, 5]] == [begin, end]
     swapped = x.copy()
     swapped[0, 0, [1, 5]] = end, begin
     vectors = to_numpy(elmo(swapped))[0, :3]
-    assert np.abs(np.moveaxis(vectors, 1, 0) - true(["abc"])).max() > 0.01
+    assert np.abs(np.moveaxis(vectors, 1, 0) - reference(["abc"])).max() > 0.01
     table = elmo.token_encoder.char_cnn.char_embedding.embeddings
-    filler = to_numpy(table)[1 + CHARACTERS.index("<pad>")]
-    assert abs(np.linalg.norm(filler) - 1) < 1e-6
+    padding = to_numpy(table)[1 + CHARACTERS.index("<pad>")]
+    assert abs(np.linalg.norm(padding) - 1) < 1e-6
 
 
 def test_keys_of_white_space(tmp_path):
-    """The program strips the lines of a dictionary: such keys become U+3000, the last one holds."""
+    """The program strips the lines of a dictionary: such keys become U+3000, and the last holds."""
     characters = [*foreign_checkpoints.SPECIAL_TOKENS, "\u00a0", "a", "\u3000", "\u2003", "b"]
     write(tmp_path, characters=characters)
     encoder = elmo_keras.ElmoLayer.from_preset(tmp_path).token_encoder
@@ -133,20 +133,24 @@ def test_keys_of_white_space(tmp_path):
 
 
 def test_line_ends_within_an_entry(tmp_path):
-    """Characters that Unicode counts as line ends are entries like others, if not white space."""
+    """Characters that Unicode counts as line ends can be part of an entry."""
     words = [*WORDS, "a\u2028b", "c\x85d", "e\x0cf"]
-    true = write(tmp_path, words=words)
-    check(layers(tmp_path), [["a\u2028b", "c\x85d", "e\x0cf"]], true)
+    reference = write(tmp_path, words=words)
+    assert_equals_reference(load(tmp_path), [["a\u2028b", "c\x85d", "e\x0cf"]], reference)
 
 
-def test_archives(tmp_path):
-    true = write(tmp_path / "model" / "inside")
-    for folder in ("model", "model/inside"):
-        with zipfile.ZipFile(tmp_path / "model.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in (tmp_path / "model" / "inside").iterdir():
-                archive.write(path, path.relative_to(tmp_path / folder))
-        check(layers(tmp_path / "model.zip"), SENTENCES[:2], true)
-    check(layers(tmp_path / "model" / "inside" / "encoder.pkl"), SENTENCES[:1], true)
+@pytest.mark.parametrize("top", ["model", "model/inside"])
+def test_archives(tmp_path, top):
+    reference = write(tmp_path / "model" / "inside")
+    with zipfile.ZipFile(tmp_path / "model.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in (tmp_path / "model" / "inside").iterdir():
+            archive.write(path, path.relative_to(tmp_path / top))
+    assert_equals_reference(load(tmp_path / "model.zip"), SENTENCES[:2], reference)
+
+
+def test_a_file_of_the_model(tmp_path):
+    reference = write(tmp_path)
+    assert_equals_reference(load(tmp_path / "encoder.pkl"), SENTENCES[:1], reference)
 
 
 def test_the_hdf5_format_cannot_hold_it(tmp_path):
@@ -156,10 +160,10 @@ def test_the_hdf5_format_cannot_hold_it(tmp_path):
         elmo_keras.checkpoints.save_hdf5(elmo, tmp_path / "out")
 
 
-def test_a_preset_of_it(tmp_path):
-    true = write(tmp_path / "model")
-    layers(tmp_path / "model").save_to_preset(tmp_path / "preset")
-    check(layers(tmp_path / "preset"), SENTENCES, true)
+def test_a_preset_of_the_model(tmp_path):
+    reference = write(tmp_path / "model")
+    load(tmp_path / "model").save_to_preset(tmp_path / "preset")
+    assert_equals_reference(load(tmp_path / "preset"), SENTENCES, reference)
 
 
 SERVE = """
@@ -172,26 +176,25 @@ result = served.serve(tf.constant(["我 喜欢 abc", "苹果"]))["outputs"].nump
 
 
 @needs_strings
-def test_the_dictionaries_are_in_the_model(tmp_path):
-    """Saved or exported, it needs no file beside it."""
+def test_saved_and_exported_models_hold_the_dictionaries(tmp_path):
     write(tmp_path / "model")
     elmo = elmo_keras.ElmoLayer.from_preset(tmp_path / "model", tokenizer="whitespace")
     inputs = keras.Input((), dtype="string")
     model = keras.Model(inputs, elmo(inputs))
-    true = model.predict(np.array(["我 喜欢 abc", "苹果"], dtype=object), verbose=0)
+    expected = model.predict(np.array(["我 喜欢 abc", "苹果"], dtype=object), verbose=0)
     model.save(tmp_path / "model.keras")
     elmo_keras.serving.export_saved_model(model, tmp_path / "served")
     for path in (tmp_path / "model").iterdir():
         path.unlink()
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    got = loaded.predict(np.array(["我 喜欢 abc", "苹果"], dtype=object), verbose=0)
-    np.testing.assert_array_equal(got, true)
-    got = run(SERVE, str(tmp_path / "served"), tmp_path)
-    np.testing.assert_allclose(got, true, atol=1e-6)
+    actual = loaded.predict(np.array(["我 喜欢 abc", "苹果"], dtype=object), verbose=0)
+    np.testing.assert_array_equal(actual, expected)
+    actual = run(SERVE, str(tmp_path / "served"), tmp_path)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
 
 
 @needs_strings
-def test_it_trains(tmp_path):
+def test_a_tagger_trains(tmp_path):
     write(tmp_path)
     tagger = elmo_keras.ElmoTagger.from_preset(tmp_path, labels=["A", "B"])
     before = [to_numpy(w) for w in tagger.elmo.trainable_weights]
@@ -201,11 +204,15 @@ def test_it_trains(tmp_path):
     assert [len(tags) for tags in tagger.tag([["我"], []])] == [1, 0]
 
 
-def test_other_kinds_are_refused(tmp_path):
-    for changes, message in (
+@pytest.mark.parametrize(
+    "changes, message",
+    [
         ({"name": "lstm"}, "encoder.name must be 'elmo'"),
         ({"activation": "gelu"}, "token_embedder.activation must be 'relu' or 'tanh'"),
-    ):
-        write(tmp_path, **changes)
-        with pytest.raises(ValueError, match=message):
-            layers(tmp_path)
+    ],
+    ids=str,
+)
+def test_unsupported_models(tmp_path, changes, message):
+    write(tmp_path, **changes)
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path)

@@ -1,7 +1,7 @@
-"""What the peers themselves compute from a directory that `save_hdf5` wrote.
+"""AllenNLP and simple_elmo read directories that `save_hdf5` wrote.
 
-They live in environments of their own, in `.peers` at the root of the checkout; README of the
-reference data says how to make these.
+Each program has its own environment in `.peers` at the root of the checkout; the README of the
+reference data says how to create them.
 """
 
 import json
@@ -33,13 +33,13 @@ np.save(sys.argv[2], model.get_elmo_vectors(sentences, warmup=False, layers="all
 def python(name):
     path = ENVIRONMENTS / name / "bin" / "python"
     if not path.exists():
-        pytest.skip(f"The peer's environment is absent: no {path}")
+        pytest.skip(f"The environment of the program is absent: no {path}")
     return str(path)
 
 
 @pytest.fixture
 def directories(data, tmp_path):
-    """The reference checkpoint, and the same written by us; each as the peers name its files."""
+    """The reference checkpoint, and its export, with the file names of these programs."""
     original, written = tmp_path / "original", tmp_path / "written"
     source = data / "allennlp_reference" / "relu_two_highways"
     original.mkdir()
@@ -50,7 +50,7 @@ def directories(data, tmp_path):
     return original, written
 
 
-def test_allennlp_gives_its_usual_vectors(shared, directories):
+def test_allennlp_gives_the_same_vectors(shared, directories):
     peers = shared / "peers"
     for directory in directories:
         subprocess.run(
@@ -64,14 +64,16 @@ def test_allennlp_gives_its_usual_vectors(shared, directories):
             cwd=peers,
         )
     sentences = json.loads((directories[0] / "sentences.json").read_text())
-    for name, number in (("fresh", len(sentences)), ("carried", 3)):
-        a, b = (np.load(directory / f"expected_{name}_state.npz") for directory in directories)
-        assert len(a) == number
-        for key in a:
-            np.testing.assert_array_equal(a[key], b[key])
+    for name, count in (("fresh", len(sentences)), ("carried", 3)):
+        original, exported = (
+            np.load(directory / f"expected_{name}_state.npz") for directory in directories
+        )
+        assert len(original) == count
+        for key in original:
+            np.testing.assert_array_equal(exported[key], original[key])
 
 
-def test_simple_elmo_gives_its_usual_vectors(directories):
+def test_simple_elmo_gives_the_same_vectors(directories):
     vectors = []
     for directory in directories:
         subprocess.run(

@@ -1,4 +1,4 @@
-"""Vectors that bilm-tf and AllenNLP computed from the same checkpoints."""
+"""Vectors equal to those that bilm-tf and AllenNLP computed from the same checkpoints."""
 
 import json
 
@@ -20,38 +20,48 @@ def ids(sentences):
     return out
 
 
+def assert_close(actual, expected):
+    assert actual.shape == expected.shape
+    assert np.abs(actual - expected).max() < TOLERANCE
+
+
 def test_bilm_tf_carries_its_states(shared):
     directory = shared / "fixtures" / "bilm_tf"
     rows = json.loads((directory / "lm_embeddings_sentences.json").read_text())
     elmo = elmo_keras.ElmoLayer.from_preset(directory, output="top", state="carry", max_rows=3)
     files = [h5py.File(directory / f"lm_embeddings_{row}.hdf5") for row in range(3)]
-    checked = 0
+    assert len(rows) == len(files)
     for batch in range(10):
         sentences = [row[batch].split() for row in rows]
         vectors = to_numpy(elmo(ids(sentences)))
-        for actual, sentence, file in zip(vectors, sentences, files):
+        for row, sentence, file in zip(vectors, sentences, files):
             expected = np.concatenate(list(file[str(batch)][...]), axis=-1)
-            assert np.abs(actual[: len(sentence)] - expected).max() < TOLERANCE
-            checked += 1
-    assert checked == 30
+            assert_close(row[: len(sentence)], expected)
 
 
-@pytest.mark.parametrize("name", ["relu_two_highways"])
-def test_allennlp(data, name):
-    directory = data / "allennlp_reference" / name
-    sentences = json.loads((directory / "sentences.json").read_text())
-    options = {"output": "all", "keep_boundaries": True}
-    fresh = np.load(directory / "expected_fresh_state.npz")
-    elmo = elmo_keras.ElmoLayer.from_preset(directory, **options)
+@pytest.fixture
+def allennlp(data):
+    directory = data / "allennlp_reference" / "relu_two_highways"
+    return directory, json.loads((directory / "sentences.json").read_text())
+
+
+def test_allennlp_with_fresh_states(allennlp):
+    directory, sentences = allennlp
+    expected = np.load(directory / "expected_fresh_state.npz")
+    elmo = elmo_keras.ElmoLayer.from_preset(directory, output="all", keep_boundaries=True)
     together = to_numpy(elmo(ids(sentences)))
     for i, sentence in enumerate(sentences):
-        alone = np.moveaxis(to_numpy(elmo(ids([sentence])))[0], 1, 0)
-        assert np.abs(alone - fresh[str(i)]).max() < TOLERANCE
-        in_batch = np.moveaxis(together[i, : len(sentence) + 2], 1, 0)
-        assert np.abs(in_batch - fresh[str(i)]).max() < TOLERANCE
+        alone = to_numpy(elmo(ids([sentence])))[0]
+        assert_close(np.moveaxis(alone, 1, 0), expected[str(i)])
+        assert_close(np.moveaxis(together[i, : len(sentence) + 2], 1, 0), expected[str(i)])
 
-    carried = np.load(directory / "expected_carried_state.npz")
-    elmo = elmo_keras.ElmoLayer.from_preset(directory, state="carry", **options)
+
+def test_allennlp_with_carried_states(allennlp):
+    directory, sentences = allennlp
+    expected = np.load(directory / "expected_carried_state.npz")
+    elmo = elmo_keras.ElmoLayer.from_preset(
+        directory, output="all", keep_boundaries=True, state="carry"
+    )
     for i in range(3):
-        vectors = np.moveaxis(to_numpy(elmo(ids(sentences[:3]))), 2, 0)
-        assert np.abs(vectors - carried[str(i)]).max() < TOLERANCE
+        vectors = to_numpy(elmo(ids(sentences[:3])))
+        assert_close(np.moveaxis(vectors, 2, 0), expected[str(i)])

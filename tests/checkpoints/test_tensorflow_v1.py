@@ -1,26 +1,26 @@
-"""Checkpoints of TensorFlow 1 load equal to their HDF5 twin."""
+"""Checkpoints of TensorFlow 1: vectors equal to those of the same weights in HDF5."""
 
 import json
 import os
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
 import elmo_keras
-from elmo_keras import presets
 from tests import foreign_checkpoints, small_models
 from tests.small_models import IS_TENSORFLOW, to_numpy
 
 pytestmark = pytest.mark.skipif(not IS_TENSORFLOW, reason="TensorFlow reads its checkpoints")
 
 
-def twins(tmp_path, **changes):
-    """Options, datasets, and the vectors that their HDF5 file gives."""
+def write_hdf5(tmp_path, **changes):
+    """Writes a model in HDF5; returns its options, its arrays and its vectors."""
     opts = small_models.options(**changes)
     arrays = small_models.datasets(opts)
-    small_models.write_checkpoint(tmp_path / "twin", opts, arrays)
-    return opts, arrays, vectors(tmp_path / "twin")
+    small_models.write_checkpoint(tmp_path / "hdf5", opts, arrays)
+    return opts, arrays, vectors(tmp_path / "hdf5")
 
 
 def vectors(source, x=None, **options):
@@ -28,30 +28,31 @@ def vectors(source, x=None, **options):
     return to_numpy(elmo(small_models.ids() if x is None else x))
 
 
+# === Training checkpoints ===
+
+
 @pytest.mark.parametrize(
     "changes",
     [{}, {"n_layers": 1}, {"n_layers": 3}, {"n_highway": 0}, {"activation": "tanh"}, {"dim": 6}],
     ids=str,
 )
-def test_a_training_checkpoint_is_its_dump(tmp_path, changes):
-    opts, arrays, true = twins(tmp_path, n_characters=261, **changes)
+def test_a_training_checkpoint_equals_its_dump(tmp_path, changes):
+    opts, arrays, expected = write_hdf5(tmp_path, n_characters=261, **changes)
     directory = foreign_checkpoints.write_training_checkpoint(tmp_path / "training", opts, arrays)
-    np.testing.assert_array_equal(vectors(directory), true)
-    np.testing.assert_array_equal(vectors(directory / "model.ckpt-7"), true)
-    np.testing.assert_array_equal(vectors(directory / "model.ckpt-7.index"), true)
+    np.testing.assert_array_equal(vectors(directory), expected)
 
 
 def test_the_newest_of_several_checkpoints(tmp_path):
-    opts, arrays, true = twins(tmp_path)
+    opts, arrays, expected = write_hdf5(tmp_path)
     directory = tmp_path / "training"
     other = {name: array + 1 for name, array in arrays.items()}
     foreign_checkpoints.write_training_checkpoint(directory, opts, other, name="model.ckpt-100")
     foreign_checkpoints.write_training_checkpoint(directory, opts, arrays, name="model.ckpt-7")
-    np.testing.assert_array_equal(vectors(directory), true)
-    # TensorFlow's note may name a path of the author's machine.
+    np.testing.assert_array_equal(vectors(directory), expected)
+    # TensorFlow's file may name a path on the author's machine.
     note = 'model_checkpoint_path: "/home/author/model.ckpt-7"\n'
     (directory / "checkpoint").write_text(note)
-    np.testing.assert_array_equal(vectors(directory), true)
+    np.testing.assert_array_equal(vectors(directory), expected)
     (directory / "checkpoint").unlink()
     with pytest.raises(ValueError, match="several checkpoints: model.ckpt-100, model.ckpt-7"):
         vectors(directory)
@@ -60,16 +61,16 @@ def test_the_newest_of_several_checkpoints(tmp_path):
 def test_a_model_of_words(tmp_path):
     words, _ = foreign_checkpoints.words_and_softmax(6)
     opts, arrays = foreign_checkpoints.word_level(small_models.options(), words)
-    small_models.write_checkpoint(tmp_path / "twin", opts, arrays)
+    small_models.write_checkpoint(tmp_path / "hdf5", opts, arrays)
     directory = foreign_checkpoints.write_training_checkpoint(tmp_path / "training", opts, arrays)
-    for path in (tmp_path / "twin", directory):
+    for path in (tmp_path / "hdf5", directory):
         (path / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     tokens = [["the", "cat", "."], ["dog"]]
-    true = vectors(tmp_path / "twin", tokens)
-    np.testing.assert_array_equal(vectors(directory, tokens), true)
+    expected = vectors(tmp_path / "hdf5", tokens)
+    np.testing.assert_array_equal(vectors(directory, tokens), expected)
 
 
-def test_one_direction_is_not_enough(tmp_path):
+def test_a_model_of_one_direction(tmp_path):
     opts = small_models.options()
     arrays = {
         name.replace("RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell/W_0", "rnn/multi_rnn_cell/x"): array
@@ -81,39 +82,38 @@ def test_one_direction_is_not_enough(tmp_path):
         vectors(directory)
 
 
-def test_the_softmax_is_kept(tmp_path):
-    opts, arrays, _ = twins(tmp_path)
-    words, softmax = foreign_checkpoints.words_and_softmax(6)
-    directory = foreign_checkpoints.write_training_checkpoint(tmp_path / "t", opts, arrays, softmax)
-    kernel, bias, vocabulary = presets.load_softmax(directory)
-    np.testing.assert_array_equal(kernel, softmax[0])
-    np.testing.assert_array_equal(bias, softmax[1])
-    assert vocabulary is None
-    (directory / "vocab-2016-09-10.txt").write_text("\n".join([*words, "!!!MAXTERMID"]))
-    assert presets.load_softmax(directory).vocabulary == words
-    (directory / "short.txt").write_text("a\nb\n")
-    with pytest.raises(ValueError, match="and 2 words in .*short.txt"):
-        presets.load_softmax(directory, vocabulary=directory / "short.txt")
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    opts = small_models.options()
+    directory = tmp_path_factory.mktemp("training")
+    return foreign_checkpoints.write_training_checkpoint(
+        directory, opts, small_models.datasets(opts)
+    )
 
 
-def test_a_shared_softmax_is_the_embedding(tmp_path):
-    words, softmax = foreign_checkpoints.words_and_softmax(6)
-    opts, arrays = foreign_checkpoints.word_level(small_models.options(), words)
-    variables = arrays | {"softmax/b": softmax[1]}
-    directory = foreign_checkpoints.write_training_checkpoint(tmp_path, opts, variables)
-    kernel, bias, _ = presets.load_softmax(directory)
-    np.testing.assert_array_equal(kernel, arrays["embedding"])
-    np.testing.assert_array_equal(bias, softmax[1])
-    vectors(directory, np.array([[4, 5]]))
+@pytest.mark.parametrize("name", ["model.ckpt-7", "model.ckpt-7.index"])
+def test_names_of_a_checkpoint(checkpoint, name):
+    np.testing.assert_array_equal(vectors(checkpoint / name), vectors(checkpoint))
 
 
-def test_no_softmax(tmp_path):
-    opts, arrays, _ = twins(tmp_path)
-    directory = foreign_checkpoints.write_training_checkpoint(tmp_path / "t", opts, arrays)
-    for source in (directory, tmp_path / "twin", tmp_path / "twin" / "weights.hdf5"):
-        with pytest.raises(ValueError, match="which holds none"):
-            presets.load_softmax(source)
+def test_options_of_another_model(tmp_path, checkpoint):
+    shutil.copytree(checkpoint, tmp_path / "copy")
+    (tmp_path / "copy" / "options.json").write_text(json.dumps(small_models.options(dim=17)))
+    with pytest.raises(ValueError, match="wrong shape: (?s:.*)belong to the same model"):
+        vectors(tmp_path / "copy")
 
+
+@pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
+@pytest.mark.parametrize("share", np.linspace(0, 0.99, 20))
+def test_a_checkpoint_cut_short(tmp_path, checkpoint, part, share):
+    directory = shutil.copytree(checkpoint, tmp_path / "copy")
+    path = directory / f"model.ckpt-7.{part}"
+    os.truncate(path, int(share * path.stat().st_size))
+    with pytest.raises(ValueError, match="model.ckpt-7"):
+        vectors(directory)
+
+
+# === TF-Hub modules ===
 
 HUB = {"aggregation/weights": [0.3, -0.2, 0.7], "aggregation/scaling": 1.7}
 DEEPPAVLOV = {
@@ -125,26 +125,27 @@ DEEPPAVLOV = {
 @pytest.mark.parametrize("prefix", ["module/", ""])
 @pytest.mark.parametrize("mix", [HUB, DEEPPAVLOV], ids=["hub", "deeppavlov"])
 def test_a_hub_module_with_its_mix(tmp_path, mix, prefix):
-    opts, arrays, layers = twins(tmp_path)
+    opts, arrays, layers = write_hdf5(tmp_path)
     mix = {key: np.array(value, "float32") for key, value in mix.items()}
     directory = foreign_checkpoints.write_hub_module(tmp_path / "hub", arrays, mix, prefix)
     np.testing.assert_array_equal(vectors(directory), layers)
     elmo = elmo_keras.ElmoLayer.from_preset(directory)
     weights = np.exp([0.3, -0.2, 0.7])
     weights /= weights.sum()
-    true = 1.7 * np.einsum("l,btld->btd", weights, layers[:, 1:-1])
+    mixed = 1.7 * np.einsum("l,btld->btd", weights, layers[:, 1:-1])
     x = small_models.ids()
-    for got, wanted, row in zip(to_numpy(elmo(x)), true, x):
-        length = row.any(-1).sum()  # behind it, `true` has the end of the sentence
-        np.testing.assert_allclose(got[:length], wanted[:length], atol=5e-6)
-    # The module's `default`: the mean over the tokens.
-    pooled = elmo_keras.layers.MaskedMeanPooling()(elmo(x))
-    means = [row[: ids.any(-1).sum()].mean(0) for row, ids in zip(true, x) if ids.any()]
-    got = [row for row, ids in zip(to_numpy(pooled), x) if ids.any()]
-    np.testing.assert_allclose(got, means, atol=5e-6)
+    # In `mixed`, the end of the sentence follows the tokens.
+    expected = [row[: ids.any(-1).sum()] for row, ids in zip(mixed, x)]
+    for row, expected_row in zip(to_numpy(elmo(x)), expected):
+        np.testing.assert_allclose(row[: len(expected_row)], expected_row, atol=5e-6)
+    # The module's output `default` is the mean over the tokens.
+    means = to_numpy(elmo_keras.layers.MaskedMeanPooling()(elmo(x)))
+    for mean, expected_row in zip(means, expected):
+        if len(expected_row):
+            np.testing.assert_allclose(mean, expected_row.mean(0), atol=5e-6)
 
 
-def test_a_hub_module_of_another_kind(tmp_path):
+def test_a_module_of_another_model(tmp_path):
     foreign_checkpoints.write_variables(
         tmp_path / "variables" / "variables", {"embeddings": np.ones((3, 4))}
     )
@@ -153,47 +154,16 @@ def test_a_hub_module_of_another_kind(tmp_path):
         vectors(tmp_path)
 
 
-def test_a_mix_that_does_not_fit(tmp_path):
-    _, arrays, _ = twins(tmp_path)
+def test_a_mix_of_a_wrong_shape(tmp_path):
+    arrays = small_models.datasets(small_models.options())
     mix = {"aggregation/weights": np.ones(4, "float32"), "aggregation/scaling": np.float32(1)}
     directory = foreign_checkpoints.write_hub_module(tmp_path / "hub", arrays, mix)
     with pytest.raises(ValueError, match=r"aggregation/weights must be \(3,\), is \(4,\)"):
         vectors(directory)
 
 
-def test_our_own_saved_model_is_no_hub_module(tmp_path):
-    import keras
-
+def test_a_saved_model_of_this_package_is_no_hub_module(tmp_path):
     inputs = keras.Input((None, 50), dtype="int32")
     keras.Model(inputs, small_models.elmo()(inputs)).export(tmp_path / "served", verbose=False)
     with pytest.raises(ValueError, match="A SavedModel of this package is for serving"):
         vectors(tmp_path / "served")
-
-
-def test_variables_that_do_not_fit_the_options(tmp_path):
-    opts, arrays, _ = twins(tmp_path)
-    directory = foreign_checkpoints.write_training_checkpoint(tmp_path / "t", opts, arrays)
-    (directory / "options.json").write_text(json.dumps(small_models.options(dim=17)))
-    with pytest.raises(ValueError, match="wrong shape: .*belong to the same model|wrong shape"):
-        vectors(directory)
-
-
-@pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
-@pytest.mark.parametrize("share", np.linspace(0, 0.99, 20))
-def test_a_checkpoint_cut_short(tmp_path_factory, checkpoint, part, share):
-    directory = tmp_path_factory.mktemp("cut")
-    for path in checkpoint.iterdir():
-        shutil.copy(path, directory)
-    path = directory / f"model.ckpt-7.{part}"
-    os.truncate(path, int(share * path.stat().st_size))
-    with pytest.raises(ValueError, match="model.ckpt-7"):
-        vectors(directory)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    opts = small_models.options()
-    directory = tmp_path_factory.mktemp("training")
-    return foreign_checkpoints.write_training_checkpoint(
-        directory, opts, small_models.datasets(opts)
-    )
