@@ -77,11 +77,11 @@ def check_config(layer):
 
 def check_attributes(revived, original):
     """A layer made from the original's config has its public attributes, with equal plain data."""
-    found, expected = public(revived), public(original)
-    assert found.keys() == expected.keys()
+    actual, expected = public(revived), public(original)
+    assert actual.keys() == expected.keys()
     for name, value in expected.items():
         if is_plain(value):
-            np.testing.assert_equal(found[name], value, err_msg=name)
+            np.testing.assert_equal(actual[name], value, err_msg=name)
 
 
 def public(layer):
@@ -159,11 +159,11 @@ def check_policy(make, inputs, call_kwargs, policy, output_dtype=None):
     exact = make(name="checked")
     exact(inputs, **call_kwargs)
     exact.set_weights(layer.get_weights())
-    for made, true in zip(
+    for actual, expected in zip(
         keras.tree.flatten(output), keras.tree.flatten(exact(inputs, **call_kwargs))
     ):
-        error = np.abs(to_numpy(keras.ops.cast(made, "float32")) - to_numpy(true))
-        assert error.max() <= 0.1 * max(1, np.abs(to_numpy(true)).max())
+        error = np.abs(to_numpy(keras.ops.cast(actual, "float32")) - to_numpy(expected))
+        assert error.max() <= 0.1 * max(1, np.abs(to_numpy(expected)).max())
 
 
 def equal(a, b):

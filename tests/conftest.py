@@ -8,6 +8,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import pytest
 
+# Their asserts show values, as those of test modules do.
+pytest.register_assert_rewrite("tests.check_layer", "tests.models.check_task")
+
 
 def pytest_addoption(parser):
     parser.addoption("--run-slow", action="store_true", help="run slow tests, too")

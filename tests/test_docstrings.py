@@ -11,7 +11,10 @@ import keras
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1] / "elmo_keras"
-PUBLIC = ["", "layers", "text", "models", "metrics", "checkpoints", "serving", "datasets", "tuning"]
+PUBLIC = [
+    *("", "layers", "text", "models", "metrics", "checkpoints", "serving", "datasets", "tuning"),
+    *("training", "presets", "encoders", "convert"),
+]
 
 
 def module_name(path):
@@ -133,6 +136,46 @@ def test_every_public_method_has_a_docstring(name):
             if is_method and key[0] != "_" and not is_filled_in and not member.__doc__:
                 problems.append(f"{path}.{key}")
     assert not problems, f"Without a docstring: {problems}"
+
+
+def unannotated(function):
+    """Names of the parameters without a type; "return" if the result has none."""
+    signature = inspect.signature(function)
+    names = [
+        parameter.name
+        for place, parameter in enumerate(signature.parameters.values())
+        if parameter.annotation is parameter.empty
+        and not (place == 0 and parameter.name in ("self", "cls"))
+    ]
+    has_result = signature.return_annotation is not signature.empty
+    return names if has_result or function.__name__ == "__init__" else [*names, "return"]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_signature_is_typed(name):
+    problems = []
+    for path, value in public_objects(name):
+        members = vars(value) if inspect.isclass(value) else {"": value}
+        for key, member in members.items():
+            member = getattr(member, "__func__", member)
+            member = member.fget if isinstance(member, property) else member
+            is_public = key[:1] != "_" or key == "__init__"
+            if is_public and inspect.isfunction(member) and unannotated(member):
+                problems.append(f"{path}.{key}: {', '.join(unannotated(member))}")
+    assert not problems, "Without a type:\n" + "\n".join(problems)
+
+
+def test_unannotated():
+    class Sample:
+        def __init__(self, a: int, b=1):
+            pass
+
+        def method(self, a, *b: int, **c) -> int:
+            return 1
+
+    assert unannotated(Sample.__init__) == ["b"]
+    assert unannotated(Sample.method) == ["a", "c"]
+    assert unannotated(unannotated) == ["function", "return"]
 
 
 def test_documented_arguments():

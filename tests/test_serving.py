@@ -232,50 +232,50 @@ def test_nothing_warns(exported):
 
 
 def test_classifier(models, served):
-    got, model = served["classifier"], models["classifier"]
+    actual, model = served["classifier"], models["classifier"]
     for key, x in (("text", TEXT), ("one", TEXT[2:3]), ("tokens", TOKENS), ("empty", ["", " "])):
         expected = model.predict(x, verbose=0)
-        np.testing.assert_allclose(got[key]["probabilities"], expected, atol=1e-6)
-        assert got[key]["labels"].tolist() == [name.encode() for name in model.classify(x)]
-        assert set(got[key]) == {"labels", "probabilities"}
+        np.testing.assert_allclose(actual[key]["probabilities"], expected, atol=1e-6)
+        assert actual[key]["labels"].tolist() == [name.encode() for name in model.classify(x)]
+        assert set(actual[key]) == {"labels", "probabilities"}
     for key in ("nothing", "no rows"):
-        assert got[key]["probabilities"].shape == (0, 3)
-        assert got[key]["labels"].shape == (0,)
+        assert actual[key]["probabilities"].shape == (0, 3)
+        assert actual[key]["labels"].shape == (0,)
 
 
 def test_tagger(models, served):
-    got, model = served["tagger"], models["tagger"]
+    actual, model = served["tagger"], models["tagger"]
     cases = (("text", TEXT), ("one", TEXT[2:3]), ("tokens", TOKENS), ("empty", ["", ""]))
     for key, x in cases:
         expected = model.predict(x, verbose=0)
-        np.testing.assert_allclose(got[key]["probabilities"], expected, atol=1e-6)
-        tags = [[tag.decode() for tag in row if tag] for row in got[key]["labels"]]
+        np.testing.assert_allclose(actual[key]["probabilities"], expected, atol=1e-6)
+        tags = [[tag.decode() for tag in row if tag] for row in actual[key]["labels"]]
         assert tags == model.tag(x)
-        assert set(got[key]) == {"labels", "probabilities", "tokens"}
-        is_padding = got[key]["tokens"] == b""
-        assert (got[key]["labels"][is_padding] == b"").all()
-        assert not got[key]["probabilities"][is_padding].any()
-    np.testing.assert_array_equal(got["text"]["tokens"], tokens_of(TEXT))
-    np.testing.assert_array_equal(got["tokens"]["tokens"], PADDED)
-    assert got["nothing"]["probabilities"].shape[::2] == (0, 3)
-    assert got["no rows"]["labels"].shape == (0, 5)
+        assert set(actual[key]) == {"labels", "probabilities", "tokens"}
+        is_padding = actual[key]["tokens"] == b""
+        assert (actual[key]["labels"][is_padding] == b"").all()
+        assert not actual[key]["probabilities"][is_padding].any()
+    np.testing.assert_array_equal(actual["text"]["tokens"], tokens_of(TEXT))
+    np.testing.assert_array_equal(actual["tokens"]["tokens"], PADDED)
+    assert actual["nothing"]["probabilities"].shape[::2] == (0, 3)
+    assert actual["no rows"]["labels"].shape == (0, 5)
 
 
 def test_a_model_of_your_own(models, served):
-    got, model = served["sentences"], models["sentences"]
+    actual, model = served["sentences"], models["sentences"]
     for key, x in (("text", TEXT), ("one", TEXT[2:3]), ("empty", ["", " "])):
         expected = model(tf.constant(x))
-        assert set(got[key]) == {"score", "vectors"}
+        assert set(actual[key]) == {"score", "vectors"}
         for name, value in expected.items():
-            np.testing.assert_allclose(got[key][name], value.numpy(), atol=1e-6)
-    assert got["nothing"]["score"].shape == (0, 1)
+            np.testing.assert_allclose(actual[key][name], value.numpy(), atol=1e-6)
+    assert actual["nothing"]["score"].shape == (0, 1)
 
-    got, model = served["tokens"], models["tokens"]
+    actual, model = served["tokens"], models["tokens"]
     expected = model(tf.constant(PADDED)).numpy()
-    np.testing.assert_allclose(got["tokens"]["outputs"], expected, atol=1e-6)
+    np.testing.assert_allclose(actual["tokens"]["outputs"], expected, atol=1e-6)
     expected = model(tf.constant(tokens_of(TEXT))).numpy()
-    np.testing.assert_allclose(got["text"]["outputs"], expected, atol=1e-6)
-    assert got["no rows"]["outputs"].shape == (0, 12)
+    np.testing.assert_allclose(actual["text"]["outputs"], expected, atol=1e-6)
+    assert actual["no rows"]["outputs"].shape == (0, 12)
 
 
 @pytest.mark.parametrize("name", ["classifier", "tagger", "sentences", "tokens"])
@@ -286,18 +286,20 @@ def test_embeddings(models, served, name):
     if name != "sentences":
         cases.append(("embed tokens", PADDED))
     for key, tokens in cases:
-        got = served[name][key]
-        np.testing.assert_array_equal(got["tokens"], tokens)
-        np.testing.assert_array_equal(got["mask"], tokens != b"")
-        assert got["mask"].dtype == bool
+        actual = served[name][key]
+        np.testing.assert_array_equal(actual["tokens"], tokens)
+        np.testing.assert_array_equal(actual["mask"], tokens != b"")
+        assert actual["mask"].dtype == bool
         names = ["embeddings"]
         if name == "sentences":
             names = ["embeddings_0", "embeddings_1"]
-        assert set(got) == {"tokens", "mask", *names}
-        for made, true in zip([got[k] for k in names], vectors_of(elmo, tf.constant(tokens))):
-            np.testing.assert_allclose(made, true, atol=1e-6)
-            assert not made[~got["mask"]].any()
-            assert np.isfinite(made).all()
+        assert set(actual) == {"tokens", "mask", *names}
+        for actual_row, expected_row in zip(
+            [actual[k] for k in names], vectors_of(elmo, tf.constant(tokens))
+        ):
+            np.testing.assert_allclose(actual_row, expected_row, atol=1e-6)
+            assert not actual_row[~actual["mask"]].any()
+            assert np.isfinite(actual_row).all()
     nothing = served[name]["embed nothing"]
     assert all(len(value) == 0 for value in nothing.values())
 
@@ -331,10 +333,10 @@ def test_serving_default_takes_sentences(served):
 
 
 def test_two_threads(served):
-    for i, got in enumerate(served["threads"]):
+    for i, actual in enumerate(served["threads"]):
         expected = served["tagger"]["text"]["probabilities"][: 1 + i % 4]
-        time = got["probabilities"].shape[1]
-        np.testing.assert_allclose(got["probabilities"], expected[:, :time], atol=1e-6)
+        time = actual["probabilities"].shape[1]
+        np.testing.assert_allclose(actual["probabilities"], expected[:, :time], atol=1e-6)
 
 
 @pytest.mark.skipif(not HAS_TENSORFLOW_TEXT, reason="tensorflow-text is not installed")
@@ -343,8 +345,8 @@ def test_tensorflow_text_is_needed_where_it_is_used(models, exported, served, fo
     assert f"{folder / 'tensorflow_text'} holds tensorflow-text ops" in warning
     assert "must `import tensorflow_text` first. Tokenizer('words') needs" in warning
     assert "Op type not registered" in served["without tensorflow_text"]
-    got = served["with tensorflow_text"]["outputs"]
-    np.testing.assert_array_equal(got, models["tensorflow_text"](tf.constant(TEXT)))
+    actual = served["with tensorflow_text"]["outputs"]
+    np.testing.assert_array_equal(actual, models["tensorflow_text"](tf.constant(TEXT)))
 
 
 # === .keras ===
@@ -387,8 +389,10 @@ def test_a_keras_file_is_whole(models, folder):
         expected = models[name].predict(x, verbose=0)
         assert kind == type(models[name]).__name__
         assert compiled == (name != "sentences")
-        for made, true in zip(keras.tree.flatten(outputs), keras.tree.flatten(expected)):
-            np.testing.assert_allclose(made, true, atol=1e-6)
+        for actual_row, expected_row in zip(
+            keras.tree.flatten(outputs), keras.tree.flatten(expected)
+        ):
+            np.testing.assert_allclose(actual_row, expected_row, atol=1e-6)
     assert result["tags"] == models["tagger"].tag(TEXT)
 
 
@@ -474,50 +478,57 @@ def test_a_tokenizer_of_your_own(endpoints):
     inputs = keras.Input((), dtype="string")
     vectors = toy_elmo()(Tokenizer("whitespace")(inputs))
     embed = endpoints(keras.Model(inputs, pooled(vectors)))["embed"]
-    got = embed(tf.constant(["It isn't.", "Yes"]))
-    assert got["tokens"].numpy().tolist() == [[b"It", b"isn't."], [b"Yes", b""]]
-    assert got["mask"].shape == got["embeddings"].shape[:2] == (2, 2)
+    actual = embed(tf.constant(["It isn't.", "Yes"]))
+    assert actual["tokens"].numpy().tolist() == [[b"It", b"isn't."], [b"Yes", b""]]
+    assert actual["mask"].shape == actual["embeddings"].shape[:2] == (2, 2)
 
 
 def test_a_nested_model(endpoints):
     inner = keras.Sequential([keras.Input((), dtype="string"), toy_elmo()], name="inner")
     inputs = keras.Input((), dtype="string")
     model = keras.Model(inputs, pooled(inner(inputs)))
-    got = endpoints(model)["serve"](tf.constant(TEXT))
-    np.testing.assert_array_equal(got["outputs"], model(tf.constant(TEXT)))
+    actual = endpoints(model)["serve"](tf.constant(TEXT))
+    np.testing.assert_array_equal(actual["outputs"], model(tf.constant(TEXT)))
 
 
 def test_a_layer_of_two_models(endpoints):
     elmo = toy_elmo()
     elmo_keras.ElmoTextClassifier(elmo, LABELS)
     inputs = keras.Input((), dtype="string")
-    got = endpoints(keras.Model(inputs, pooled(elmo(inputs))))["embed"](tf.constant(TEXT))
-    np.testing.assert_array_equal(got["embeddings"], elmo(TEXT))
+    actual = endpoints(keras.Model(inputs, pooled(elmo(inputs))))["embed"](tf.constant(TEXT))
+    np.testing.assert_array_equal(actual["embeddings"], elmo(TEXT))
 
 
 def test_a_list_of_outputs(endpoints):
     inputs = keras.Input((), dtype="string")
     x = pooled(toy_elmo()(inputs))
     model = keras.Model(inputs, [keras.layers.Dense(1)(x), keras.layers.Dense(2)(x)])
-    got = endpoints(model)["serve"](tf.constant(TEXT))
-    assert sorted(value.shape[1] for value in got.values()) == [1, 2]
+    actual = endpoints(model)["serve"](tf.constant(TEXT))
+    assert sorted(value.shape[1] for value in actual.values()) == [1, 2]
 
 
 def test_the_mask_of_boundaries(endpoints):
     inputs = keras.Input((None,), dtype="string")
     vectors = toy_elmo(keep_boundaries=True)(inputs)
-    got = endpoints(keras.Model(inputs, pooled(vectors)))["embed_tokens"](tf.constant(PADDED))
-    assert got["mask"].shape == got["embeddings"].shape[:2]
-    np.testing.assert_array_equal(got["mask"], got["embeddings"].numpy().any(-1))
+    actual = endpoints(keras.Model(inputs, pooled(vectors)))["embed_tokens"](tf.constant(PADDED))
+    assert actual["mask"].shape == actual["embeddings"].shape[:2]
+    np.testing.assert_array_equal(actual["mask"], actual["embeddings"].numpy().any(-1))
 
 
 def test_no_time_step(endpoints, models):
     functions = endpoints(models["tagger"])
     nothing = tf.constant([], shape=(2, 0), dtype="string")
-    got = functions["tokens"](nothing)
-    assert got["labels"].shape == got["tokens"].shape == got["probabilities"].shape[:2] == (2, 1)
-    got = functions["embed_tokens"](nothing)
-    assert got["mask"].shape == got["tokens"].shape == got["embeddings"].shape[:2] == (2, 1)
+    actual = functions["tokens"](nothing)
+    assert (
+        actual["labels"].shape
+        == actual["tokens"].shape
+        == actual["probabilities"].shape[:2]
+        == (2, 1)
+    )
+    actual = functions["embed_tokens"](nothing)
+    assert (
+        actual["mask"].shape == actual["tokens"].shape == actual["embeddings"].shape[:2] == (2, 1)
+    )
 
 
 def test_two_elmo_layers_have_no_embedding_of_their_own(endpoints):
@@ -534,7 +545,7 @@ def test_a_task_that_starts_at_ids(endpoints):
     assert model.starts_at_ids
     functions = endpoints(model)
     expected = model.predict_on_batch(CharacterIds()(PADDED))
-    for got in (functions["tokens"](tf.constant(PADDED)),):
-        np.testing.assert_allclose(got["probabilities"], expected, atol=1e-6)
-    got = functions["embed"](tf.constant(TEXT))
-    np.testing.assert_allclose(got["embeddings"], elmo(TEXT), atol=1e-6)
+    actual = functions["tokens"](tf.constant(PADDED))
+    np.testing.assert_allclose(actual["probabilities"], expected, atol=1e-6)
+    actual = functions["embed"](tf.constant(TEXT))
+    np.testing.assert_allclose(actual["embeddings"], elmo(TEXT), atol=1e-6)
