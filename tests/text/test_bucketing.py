@@ -1,4 +1,4 @@
-"""Sentences of like length in one batch."""
+"""Batches of sentences whose lengths are close."""
 
 import itertools
 
@@ -53,9 +53,9 @@ def test_every_sentence_once_in_a_batch_of_its_length(labels_per_token, pad_to_b
         assert y.shape == x.shape[: 1 + labels_per_token]
         length = (x.numpy() != b"").sum(axis=1)
         numbers = y.numpy().max(axis=1, initial=-1) if labels_per_token else y.numpy()
-        for number, found, tokens in zip(numbers, length, x.numpy()):
-            assert not found or set(tokens[:found]) == {str(number).encode()}
-            seen += [number] if found else []
+        for number, size, tokens in zip(numbers, length, x.numpy()):
+            assert not size or set(tokens[:size]) == {str(number).encode()}
+            seen += [number] if size else []
         real, padded = real + length.sum(), padded + x.shape[0] * x.shape[1]
     assert sorted(seen) == [i for i, length in enumerate(LENGTHS) if length]
     assert real > (0.6 if pad_to_bucket else 0.8) * padded

@@ -1,4 +1,4 @@
-"""Containers of texts: columns are taken, tables are refused, missing texts are named."""
+"""Containers of texts: columns are accepted, tables refused, missing texts named."""
 
 import types
 
@@ -36,11 +36,11 @@ TABLE = pd.DataFrame({"text": TEXTS, "label": ["a", "b", "a"]})
     ],
     ids=lambda column: type(column).__name__,
 )
-def test_columns_are_sentences(column):
-    for make in (string_tensor, elmo_keras.text.to_tensor):
-        tensor = make(column)
-        assert tensor.shape == (3,)
-        assert [text.decode() for text in tensor.numpy()] == TEXTS
+@pytest.mark.parametrize("make", [string_tensor, elmo_keras.text.to_tensor])
+def test_columns_are_sentences(column, make):
+    tensor = make(column)
+    assert tensor.shape == (3,)
+    assert [text.decode() for text in tensor.numpy()] == TEXTS
 
 
 TABLES = [
@@ -56,25 +56,36 @@ TABLES = [
 
 
 @pytest.mark.parametrize("table, columns", TABLES, ids=lambda item: type(item).__name__)
-def test_tables_are_refused(table, columns):
-    makers = (to_batch, string_tensor, elmo_keras.text.to_tensor, elmo_keras.text.pad)
-    for make in makers:
-        with pytest.raises(ValueError, match=f"with the columns {columns}. Pass one column"):
-            make(table)
+@pytest.mark.parametrize(
+    "make", [to_batch, string_tensor, elmo_keras.text.to_tensor, elmo_keras.text.pad]
+)
+def test_tables_are_refused(table, columns, make):
+    with pytest.raises(ValueError, match=f"with the columns {columns}. Pass one column"):
+        make(table)
 
 
-@pytest.mark.parametrize("data", [{"a", "b"}, frozenset("ab"), {"a": 1}.items()])
+@pytest.mark.parametrize(
+    "data", [{"a", "b"}, frozenset("ab"), {"a": 1}.items()], ids=["set", "frozenset", "items"]
+)
 def test_sets_have_no_order(data):
     with pytest.raises(ValueError, match="must have an order.*Sort it into a list"):
         to_batch(data)
 
 
-def test_a_table_is_known_by_its_methods_alone():
-    for data in (["a"], "a", np.array(["a"]), tf.constant(["a"]), iter("a"), 7, None):
-        refuse_table(data)
+@pytest.mark.parametrize(
+    "data",
+    [["a"], "a", np.array(["a"]), tf.constant(["a"]), iter("a"), 7, None],
+    ids=["list", "str", "array", "tensor", "iterator", "int", "None"],
+)
+def test_other_data_is_not_a_table(data):
+    refuse_table(data)
 
 
-@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT])
+@pytest.mark.parametrize(
+    "missing",
+    [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT],
+    ids=["None", "nan", "float32", "NA", "NaT"],
+)
 def test_missing_texts_are_named(missing):
     assert is_missing(missing)
     rows = ["fine"] * 300 + [missing, "fine", missing]
@@ -88,9 +99,9 @@ def test_missing_texts_are_named(missing):
         string_tensor([missing, missing])
 
 
-def test_no_text_of_another_kind_is_missing():
-    for item in ("", "nan", b"", 0, 1.5, [], np.float64(2)):
-        assert not is_missing(item)
+@pytest.mark.parametrize("item", ["", "nan", b"", 0, 1.5, [], np.float64(2)], ids=repr)
+def test_other_values_are_not_missing(item):
+    assert not is_missing(item)
 
 
 def test_a_masked_array_has_missing_texts():
@@ -140,15 +151,22 @@ def test_texts_of_numpy_are_shown_as_str():
         string_tensor([["a"], np.str_("b")])
 
 
-def test_split_is_an_entry_like_the_others():
-    tokenizer = elmo_keras.text.Tokenizer()
-    assert tokenizer.split(TABLE["text"]) == [["A", "cat", "."], [], ["Yes"]]
-    for data, message in (
+def test_split_accepts_columns():
+    rows = elmo_keras.text.Tokenizer().split(TABLE["text"])
+    assert rows == [["A", "cat", "."], [], ["Yes"]]
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
         (TABLE, "a table with the columns 'text', 'label'"),
         ("A cat.", "must be a list of str. Received: 'A cat.'"),
         ([["A", "cat"]], "token lists are split already"),
         (["A", None], "a missing text, as sentence 1"),
         ({"A cat."}, "must have an order"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            tokenizer.split(data)
+    ],
+    ids=["table", "str", "tokens", "missing text", "set"],
+)
+def test_split_refuses_other_inputs(data, message):
+    with pytest.raises(ValueError, match=message):
+        elmo_keras.text.Tokenizer().split(data)

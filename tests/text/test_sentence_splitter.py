@@ -1,4 +1,4 @@
-"""Texts into sentences."""
+"""split_sentences: texts of many scripts into sentences."""
 
 import random
 import sys
@@ -93,10 +93,10 @@ def test_abbreviations_end_no_sentence(word):
     text = f"So {word}. Foo said."
     assert split_sentences(text) == [text]
     assert split_sentences(f"{word}. Foo said.".lstrip("(“")) == [f"{word}. Foo said.".lstrip("(“")]
-    # The same letters at the end of a longer word are none.
+    # The same letters at the end of a longer word are not an abbreviation.
     assert split_sentences("So abc. Foo said.") == ["So abc.", "Foo said."]
     assert split_sentences("So xMr. Foo said.") == ["So xMr.", "Foo said."]
-    # Other marks always end one.
+    # Other marks always end a sentence.
     assert split_sentences(f"So {word}! Foo said.") == [f"So {word}!", "Foo said."]
 
 
@@ -143,7 +143,7 @@ def test_ellipsis_and_small_letters(text, sentences):
 
 
 def test_regex_is_imported_when_it_is_needed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "regex", None)  # Whoever imports it now fails.
+    monkeypatch.setitem(sys.modules, "regex", None)  # Its import now fails.
     sentence_splitter._other_end.cache_clear()
     assert split_sentences("One. Two? Three") == ["One.", "Two?", "Three"]
     with pytest.raises(ImportError, match="not ASCII: `pip install regex`"):

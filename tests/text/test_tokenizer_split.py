@@ -1,4 +1,4 @@
-"""`Tokenizer.split`: the tokens as lists, outside of any graph."""
+"""`Tokenizer.split`: the tokens as lists, equal to those of the call."""
 
 import sys
 
@@ -27,13 +27,13 @@ SENTENCES = [
     ),
     *("\u00a0", "a\x00 b\x00", "a\x1cb\x1dc\x1ed\x1fe", "\x0ba\x0c b\r\n", "\ufeffa \ufffd b\x85c"),
 ]
-# What `str.isspace` holds for white space, and some that only looks like it.
+# White space of `str.isspace`, and control and format characters.
 SPACES = [chr(point) for point in range(0x3001) if chr(point).isspace()]
 SPACES += [*"\x00\x07\x7f\u180e\u200b\u2060\ufeff"]
 
 
 def of_layer(tokenizer, sentences):
-    """What the call makes, without its padding."""
+    """The tokens of the call, without padding."""
     rows = tokenizer(sentences).numpy().tolist()
     return [[token.decode("utf-8", "replace") for token in row if token] for row in rows]
 
@@ -58,7 +58,7 @@ def test_as_the_layer(method, lowercase, max_tokens, tensorflow):
     assert rows == of_layer(tokenizer, SENTENCES)
     assert len(rows) == len(SENTENCES) and rows[3] == []
     assert all(type(row) is list and all(type(token) is str for token in row) for row in rows)
-    # One by one, too: nothing depends on the other sentences.
+    # A sentence does not depend on the others.
     assert [tokenizer.split([sentence])[0] for sentence in SENTENCES] == rows
 
 
@@ -85,8 +85,8 @@ def test_random_text_as_the_layer(method, tensorflow):
 
 
 @pytest.mark.parametrize("method", Tokenizer.METHODS)
-def test_text_that_is_no_unicode_as_the_layer(method, tensorflow):
-    """Lone surrogates in str, and bytes that are no UTF-8."""
+def test_invalid_unicode_as_the_layer(method, tensorflow):
+    """Lone surrogates in str, and bytes that are not UTF-8."""
     sentences = ["a \udc80b", "\ud83d\ude42 c", b"a \xff\xfe b", b"\xe6\x9d c"]
     tokenizer = make(method)
     assert tokenizer.split(sentences) == of_layer(tokenizer, sentences)
@@ -99,7 +99,7 @@ def test_no_sentences(method, tensorflow):
 
 
 def test_whitespace_needs_no_tensorflow(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow", None)  # Whoever imports it now fails.
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # Its import now fails.
     assert Tokenizer("whitespace").split(["a é  🙂\n", ""]) == [["a", "é", "🙂"], []]
     assert Tokenizer("whitespace", max_tokens=1).split(["a b"]) == [["a"]]
     with pytest.raises(ImportError, match="pip install tensorflow"):

@@ -96,7 +96,7 @@ def test_chinese_characters(text, expected):
 
 
 def test_chinese_characters_as_before():
-    """Without a character of these kinds it splits as the regular expression that it replaces."""
+    """Other text is split like with the regular expression of earlier versions."""
     rng = random.Random(0)
     alphabet = [
         *"aB3.,-'’_é东我、。🙂+$〇々〆カー",
@@ -105,7 +105,7 @@ def test_chinese_characters_as_before():
         "\ue000",
     ]
     texts = ["".join(rng.choices(alphabet, k=rng.randrange(25))) for _ in range(1000)]
-    # A mark was a token if a Chinese character or a symbol stood before it.
+    # Earlier, a mark after a Chinese character or a symbol was a token.
     texts = [regex.sub(r"(?<![a-zA-Zé\d])\u0301", "", text) for text in texts]
     delimiter = regex.compile(r"[\p{Z}\p{C}]+|(\p{Han}|\p{P}|\p{S})")
     expected = [[part for part in delimiter.split(text) if part] for text in texts]
@@ -132,7 +132,7 @@ def test_words_end_at_the_boundaries_of_unicode(method):
         for alphabet in alphabets
         for _ in range(1000)
     ]
-    # Unicode attaches to white space, too; and a joiner at the front attaches to nothing.
+    # Unicode attaches marks to white space as well, and a leading joiner to nothing.
     texts = [regex.sub(r"(?:^|(?<=\s))[\p{M}\p{Cf}\p{Sk}]+", "", text) for text in texts]
     assert Tokenizer(method).split(texts) == [unicode_words(text) for text in texts]
 
@@ -157,8 +157,8 @@ def test_long_texts_take_linear_time(method, piece):
     """Quadratic time would be minutes."""
     text = piece * (300_000 // len(piece))
     visible = regex.sub(r"[\p{Z}\p{C}]", "", text)
-    made = Tokenizer(method).split([text])[0]
-    assert regex.sub(r"[\p{Z}\p{C}]", "", "".join(made)) == visible
+    actual = Tokenizer(method).split([text])[0]
+    assert regex.sub(r"[\p{Z}\p{C}]", "", "".join(actual)) == visible
 
 
 @pytest.mark.parametrize("method", METHODS)

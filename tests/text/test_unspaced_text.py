@@ -54,7 +54,7 @@ def test_it_warns_once_per_tokenizer(sentence, call):
         Tokenizer.from_config(tokenizer.get_config()).split([sentence])
 
 
-def test_what_it_says():
+def test_the_message():
     with pytest.warns(UserWarning) as noted:
         Tokenizer().split(["ok", CHINESE])
     (message,) = [str(warning.message) for warning in noted]
@@ -76,7 +76,7 @@ def test_unicode_script_warns():
 
 
 @pytest.mark.parametrize("method", Tokenizer.METHODS)
-def test_text_with_spaces_warns_of_nothing(method):
+def test_text_with_spaces_gives_no_warning(method):
     tokenizer = make(method)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -85,15 +85,15 @@ def test_text_with_spaces_warns_of_nothing(method):
 
 
 @pytest.mark.parametrize("method", ["whitespace", "chinese_characters"])
-def test_methods_that_warn_of_nothing(method):
-    """Text for "whitespace" is tokenised already."""
+def test_methods_without_a_warning(method):
+    """The text of "whitespace" is tokenised already."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Tokenizer(method).split(SENTENCES)
         Tokenizer(method)(SENTENCES)
 
 
-def test_graphs_warn_of_nothing():
+def test_graphs_give_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tf.function(Tokenizer())(tf.constant([CHINESE]))

@@ -8,7 +8,7 @@ from elmo_keras.text.word_vocabulary import WordVocabulary
 
 
 def test_tokens_to_indices():
-    words = ["the", "<UNK>", "é", "</S>", "🙂", "<S>"]  # The three may stand anywhere.
+    words = ["the", "<UNK>", "é", "</S>", "🙂", "<S>"]  # Special tokens may have any place.
     vocabulary = WordVocabulary(words)
     indices = vocabulary.tokens_to_indices(
         ["é", "dog", "The", "<S>", "</S>", "<UNK>", "🙂", "", "the"]
@@ -22,7 +22,7 @@ def test_tokens_to_indices():
     assert "é" in vocabulary and "dog" not in vocabulary
 
 
-def test_a_str_has_a_word_a_line():
+def test_a_str_has_one_word_in_each_line():
     vocabulary = WordVocabulary("<S>\n</S>\n<UNK>\nthe")
     assert vocabulary.tokens == ["<S>", "</S>", "<UNK>", "the"]
     assert WordVocabulary(vocabulary.text).tokens == vocabulary.tokens
@@ -33,7 +33,7 @@ def test_specials():
 
 
 @pytest.mark.parametrize("missing", SPECIAL_TOKENS)
-def test_each_of_the_three_must_be_there(missing):
+def test_a_special_token_must_not_be_missing(missing):
     words = [*(word for word in SPECIAL_TOKENS if word != missing), "the"]
     with pytest.raises(ValueError, match=f"Received: 3 words without {missing}. Build one with"):
         WordVocabulary(words)
@@ -50,6 +50,16 @@ def test_each_of_the_three_must_be_there(missing):
         ([*SPECIAL_TOKENS, "<S>"], "each token once. Received: '<S>' at indices 0 and 3"),
         ([*SPECIAL_TOKENS, "a\nb"], "without line breaks"),
         ([*SPECIAL_TOKENS, 7], "Received: 7 at index 3"),
+    ],
+    ids=[
+        "no words",
+        "lower case",
+        "empty word",
+        "empty line",
+        "a word twice",
+        "a special token twice",
+        "line break",
+        "a number",
     ],
 )
 def test_bad_words(words, message):
