@@ -1,4 +1,4 @@
-"""The main job from end to end: train a classifier, export it, serve it from another process."""
+"""The demonstration: train a classifier, export it, and serve it from another process."""
 
 import os
 import pathlib
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -23,7 +24,7 @@ SENTENCES = [
     "Not a single boring minute!",
 ]
 
-# What serves the model knows TensorFlow alone. Its arguments: the SavedModel, then the sentences.
+# The serving process imports only TensorFlow. Arguments: the path of the SavedModel, the sentences.
 SERVER = """
 import sys
 import tensorflow as tf
@@ -34,8 +35,12 @@ for label, row in zip(result["labels"].numpy(), result["probabilities"].numpy())
 """
 
 
-def small_elmo(**options) -> ElmoLayer:
-    """An ElmoLayer that trains on a laptop: random weights, vectors of 128 numbers."""
+def small_elmo(**options: Any) -> ElmoLayer:
+    """Returns a new ElmoLayer that trains on a laptop; its vectors have 128 values.
+
+    Args:
+        **options: arguments of `ElmoLayer`.
+    """
     filters = [(1, 16), (2, 16), (3, 32), (4, 64), (5, 64)]
     return ElmoLayer(
         CharCNN(filters=filters, projection_dim=64),
@@ -45,35 +50,55 @@ def small_elmo(**options) -> ElmoLayer:
 
 
 def load_sentiment(say: Callable[[str], None]) -> datasets.Splits:
-    """SST-2, or, where it cannot be had, sentences that come with the package."""
+    """Loads SST-2 or, if it is not available, the sentences that come with the package.
+
+    Args:
+        say: function that is called with each line of text for the user.
+    """
     try:
         splits = datasets.load_sst2()
         say("Data: SST-2, sentences from film reviews.")
     except datasets.DatasetUnavailable:
         splits = datasets.load_own_sentiment()
         say(
-            "Data: SST-2 cannot be reached (no network, and ELMO_KERAS_DATA names no folder). "
-            "Instead, a few sentences written for this project: expect little of the accuracy."
+            "Data: a few sentences written for this project, because SST-2 is not available (no "
+            "network, and ELMO_KERAS_DATA names no folder). Expect a low accuracy."
         )
     return splits
 
 
-def run(directory: pathlib.Path, say: Callable[[str], None], epochs: int = 3) -> dict:
+def run(directory: pathlib.Path, say: Callable[[str], None], epochs: int = 3) -> dict[str, Any]:
     """Trains, evaluates, saves, exports and serves a sentiment classifier.
 
     Args:
-        directory: where `classifier.keras` and the SavedModel `served/` go.
-        say: is called with each line of text for the user.
-        epochs: of training.
+        directory: directory for `classifier.keras` and the SavedModel `served/`; created if it
+            does not exist.
+        say: function that is called with each line of text for the user.
+        epochs: number of passes over SST-2. The built-in data always takes 20. Defaults to `3`.
 
     Returns:
-        dict of `accuracy` on held-out text, `seconds` of the whole, and `served`, the pairs of
-        label and probability that the fresh process gave for `SENTENCES`.
+        dict with `accuracy`, the share of correct labels on the test set; `seconds`, the total
+        duration; and `served`, the (label, probability) pairs of the serving process for
+        `SENTENCES`.
+
+    Raises:
+        RuntimeError: if the serving process fails.
+
+    Example:
+
+    ```python
+    import pathlib
+
+    from elmo_keras import demo
+
+    result = demo.run(pathlib.Path("demo_model"), say=print)
+    print(result["accuracy"])
+    ```
     """
     start = time.perf_counter()
     keras.utils.set_random_seed(0)
     splits = load_sentiment(say)
-    # Few sentences need many passes.
+    # The few built-in sentences need more passes.
     epochs = epochs if len(splits.train.sentences) > 1000 else 20
     elmo = small_elmo(dropout=0.3)
     model = ElmoTextClassifier(elmo, labels=["negative", "positive"], pooling="max")
@@ -93,7 +118,7 @@ def run(directory: pathlib.Path, say: Callable[[str], None], epochs: int = 3) ->
     model.save(directory / "classifier.keras")
     model.export(directory / "served")
     say(f"Saved: {directory / 'classifier.keras'} and the SavedModel {directory / 'served'}")
-    say("A fresh process loads the SavedModel, with TensorFlow alone, and classifies text:")
+    say("A new process, which imports only TensorFlow, loads the SavedModel and classifies text:")
     served = serve(directory / "served", SENTENCES)
     for sentence, (label, probability) in zip(SENTENCES, served):
         say(f"  {label} {probability:.2f}  {sentence}")
@@ -101,7 +126,18 @@ def run(directory: pathlib.Path, say: Callable[[str], None], epochs: int = 3) ->
 
 
 def serve(saved_model: pathlib.Path, sentences: list[str]) -> list[tuple[str, float]]:
-    """Labels and probabilities of sentences, from a process that knows TensorFlow alone."""
+    """Classifies sentences in a new process that imports only TensorFlow.
+
+    Args:
+        saved_model: path of the SavedModel.
+        sentences: sentences to classify.
+
+    Returns:
+        The (label, probability) pair of each sentence; probabilities have two decimal places.
+
+    Raises:
+        RuntimeError: if the process fails.
+    """
     answer = subprocess.run(
         [sys.executable, "-c", SERVER, str(saved_model), *sentences],
         capture_output=True,
@@ -111,6 +147,6 @@ def serve(saved_model: pathlib.Path, sentences: list[str]) -> list[tuple[str, fl
     )
     if answer.returncode:
         reason = answer.stderr[max(0, answer.stderr.find("Traceback")) :]  # after TensorFlow's log
-        raise RuntimeError(f"The process that serves the model failed:\n{reason}")
+        raise RuntimeError(f"The serving process failed:\n{reason}")
     pairs = (line.split("\t") for line in answer.stdout.splitlines())
     return [(label, float(probability)) for label, probability in pairs]

@@ -1,8 +1,7 @@
-"""Search spaces for keras-tuner: the options of ELMo, of the head and of the training.
+"""Search spaces for keras-tuner, with hyperparameters of ELMo, the head and the training.
 
-keras-tuner swallows a trial's exception. Here, what is wrong with the data or the arguments, and so
-with every trial, becomes a `FatalError`, which ends the search with that message; any other failure
-gives a warning before it is swallowed.
+keras-tuner hides the exceptions of trials. Here, an error in the data or the arguments, which would
+fail every trial, becomes a `FatalError`, which ends the search. Other exceptions cause a warning.
 """
 
 import contextlib
@@ -32,7 +31,7 @@ Space = Mapping[str, Callable[[HyperParameters, str], Value]]
 
 TRAIN = ("mixes", "mixes+lstm", "all")
 
-# Defaults are those of the layer and of the models.
+# The defaults equal those of the layer and the models.
 _ELMO: Space = {
     "train": lambda hp, name: hp.Choice(name, list(TRAIN)),
     "dropout": lambda hp, name: hp.Float(name, 0.0, 0.5, step=0.1),
@@ -49,17 +48,17 @@ _FIT: Space = {
     "learning_rate": lambda hp, name: hp.Float(name, 1e-4, 1e-2, sampling="log", default=1e-3),
     "batch_size": lambda hp, name: hp.Choice(name, [16, 32, 64], default=32),
 }
-# Arguments of ElmoLayer that each trial sets; `trainable` is `train`.
+# Arguments of ElmoLayer that each trial sets; `train` determines `trainable`.
 _SEARCHED = ("dropout", "layer_norm", "mix_regularizer", "trainable")
-# Parts that have the weights of the source; mixes start anew.
+# Parts whose weights are copied from the source. The mixes are initialized in every trial.
 _PARTS = ("token_encoder", "bilstm", "lstm_states")
 
 
 class _ElmoHyperModel(keras_tuner.HyperModel):
-    """Base of the search spaces: an ElmoLayer from one source, and a task's head on it."""
+    """Base class of the search spaces; subclasses set the model's class and its head's space."""
 
-    task: type[ElmoTask]
-    head_space = _HEAD
+    task: Callable[..., ElmoTask]
+    head_space: Space = _HEAD
 
     def __init__(
         self,
@@ -69,67 +68,68 @@ class _ElmoHyperModel(keras_tuner.HyperModel):
         options: dict[str, Any],
     ) -> None:
         layer = _read(source, options)
-        # keras-tuner builds models for itself, for each trial, and to return: all from these.
+        # keras-tuner builds many models. Each gets a new layer with this config and these weights.
         self._layer_class = type(layer)
         self._config = layer.get_config()
         del self._config["trainable_mixes"]
         for part in ("token_encoder", "bilstm"):
-            self._config[part]["config"].pop("trainable", None)  # Each trial has its own.
+            self._config[part]["config"].pop("trainable", None)  # Each trial sets it.
         self._weights = {part: getattr(layer, part).get_weights() for part in _PARTS}
-        self.elmo_space = _ELMO | _MIX if layer.scalar_mixes else _ELMO
+        self.elmo_space: Space = {**_ELMO, **_MIX} if layer.scalar_mixes else _ELMO
         self.fixed = _check_fixed(fixed, self.space)
         self.labels = labels
         super().__init__()
 
     @property
     def space(self) -> Space:
-        """The names that are searched or fixed, each with what registers it in `hp`."""
+        """The hyperparameters by name, each with the function that registers it in `hp`."""
         return {**self.elmo_space, **self.head_space, **_FIT}
 
     def build(self, hp: HyperParameters) -> ElmoTask:
-        """The compiled model of one trial.
+        """Builds and compiles the model of a trial.
 
         Args:
-            hp: the trial's values; what it does not have yet is registered.
+            hp: HyperParameters of the trial. Missing ones are registered.
 
         Returns:
-            A new model, with a new ElmoLayer that has the weights of the source.
+            A new model with a new `ElmoLayer`, which has the weights of the source.
         """
         with _explained(hp):
-            elmo = self._elmo(**{name: self._value(hp, name) for name in self.elmo_space})
+            elmo = self._elmo({name: self._value(hp, name) for name in self.elmo_space})
             head = {name: self._value(hp, name) for name in self.head_space}
             model = self.task(elmo, self.labels, **head)
             model.optimizer.learning_rate = self._value(hp, "learning_rate")
-            # Keras leaves out a checkpoint's optimizer state where the optimizer is not built.
+            # Keras restores the optimizer state of a checkpoint only into a built optimizer.
             model.optimizer.build(model.trainable_variables)
             return model
 
     def fit(
         self, hp: HyperParameters, model: ElmoTask, *args: Any, **kwargs: Any
     ) -> keras.callbacks.History:
-        """Trains the model of one trial.
+        """Trains the model of a trial.
 
-        `batch_size` joins the search here, where it has an effect: not for a `tf.data.Dataset`,
-        and not where `search` was given one.
+        `batch_size` is registered here and not in `build`, because it only has an effect if the
+        data is not a `tf.data.Dataset` and `search` is called without a batch size.
 
         Args:
-            hp: the trial's values.
-            model: what `build` returned for them.
-            *args, **kwargs: what `search` was given, and the tuner's callbacks.
+            hp: HyperParameters of the trial.
+            model: the model that `build` returned for `hp`.
+            *args: arguments of `search`.
+            **kwargs: keyword arguments of `search`, and the tuner's callbacks.
 
         Returns:
             The History of the model's `fit`.
 
         Raises:
-            keras_tuner.errors.FatalError: for data or arguments that the model refuses.
-            keras_tuner.errors.FailedTrialError: if a loss is no finite number.
+            keras_tuner.errors.FatalError: if the model refuses the data or the arguments.
+            keras_tuner.errors.FailedTrialError: if a loss is NaN or infinite.
         """
         with _explained(hp):
             given = inspect.signature(model.fit).bind_partial(*args, **kwargs).arguments
             if "batch_size" not in given and not hasattr(given.get("x"), "element_spec"):
                 kwargs["batch_size"] = self._value(hp, "batch_size")
-            callbacks = [_FiniteLoss(), *(kwargs.pop("callbacks", None) or [])]
-            history = model.fit(*args, callbacks=callbacks, **kwargs)
+            callbacks = [_FiniteLoss(), *(kwargs.get("callbacks") or [])]
+            history = model.fit(*args, **{**kwargs, "callbacks": callbacks})
             _check_objective(callbacks, history)
             return history
 
@@ -138,11 +138,12 @@ class _ElmoHyperModel(keras_tuner.HyperModel):
             return hp.Fixed(name, self.fixed[name])
         return self.space[name](hp, name)
 
-    def _elmo(self, train: str, mix_regularizer: float = 0.0, **options: Value) -> ElmoLayer:
-        """A new ElmoLayer with the weights of the source."""
-        l2 = keras.regularizers.L2(mix_regularizer) if mix_regularizer else None
-        # A copy: deserialising may take a config apart.
-        config = copy.deepcopy(self._config) | options | {"mix_regularizer": l2, "trainable": True}
+    def _elmo(self, values: dict[str, Value]) -> ElmoLayer:
+        """Returns a new ElmoLayer with the weights of the source."""
+        train, rate = values.pop("train"), values.pop("mix_regularizer", 0.0)
+        l2 = keras.regularizers.L2(rate) if rate else None
+        # A copy, because deserialisation may change the config.
+        config = copy.deepcopy(self._config) | values | {"mix_regularizer": l2, "trainable": True}
         layer = self._layer_class.from_config(config)
         layer.build((None, None))
         for part, weights in self._weights.items():
@@ -153,47 +154,48 @@ class _ElmoHyperModel(keras_tuner.HyperModel):
 
 
 class ElmoClassifierHyperModel(_ElmoHyperModel):
-    """The search space of an `ElmoTextClassifier`, for any tuner of keras-tuner.
+    """Search space of `ElmoTextClassifier`, for any tuner of keras-tuner.
 
-    The source is read once; each trial gets a new `ElmoLayer` with its weights and a new head.
+    The source is read once. Each trial gets a new head and a new `ElmoLayer` with the weights of
+    the source.
 
-    | name | values | what it is |
+    | Name | Values | Meaning |
     |---|---|---|
-    | `train` | `"mixes"`, `"mixes+lstm"`, `"all"` | parts of ELMo that train beside the head |
-    | `dropout` | 0.0 to 0.5 | of the ElmoLayer |
-    | `layer_norm` | `False`, `True` | of the mix |
-    | `mix_regularizer` | 0, 1e-4, 1e-3, 1e-2, 1e-1 | L2 coefficient of the mix' scalars |
-    | `hidden_dim` | 0, 64, 128, 256 | of the head |
-    | `head_dropout` | 0.0 to 0.5 | of the head |
-    | `pooling` | `"mean"`, `"max"`, `"mean_max"` | of the head |
-    | `learning_rate` | 1e-4 to 1e-2 | of Adam |
-    | `batch_size` | 16, 32, 64 | unless `search` is given one, or a `tf.data.Dataset` |
+    | `train` | `"mixes"`, `"mixes+lstm"`, `"all"` | parts of ELMo that are trained with the head |
+    | `dropout` | 0.0 to 0.5 | dropout rate of the ElmoLayer |
+    | `layer_norm` | `False`, `True` | layer normalization in the mix |
+    | `mix_regularizer` | 0, 1e-4, 1e-3, 1e-2, 1e-1 | L2 coefficient of the mix's scalars |
+    | `hidden_dim` | 0, 64, 128, 256 | size of the head's hidden layer; 0 for none |
+    | `head_dropout` | 0.0 to 0.5 | dropout rate of the head |
+    | `pooling` | `"mean"`, `"max"`, `"mean_max"` | pooling of the token vectors |
+    | `learning_rate` | 1e-4 to 1e-2 | learning rate of Adam |
+    | `batch_size` | 16, 32, 64 | unless `search` receives it, or a `tf.data.Dataset` |
 
-    The defaults are the models' own. `fixed` takes names out of the search. Another range is given
-    to the tuner, as for every HyperModel: register the name in its `hyperparameters`, which go
-    first; with `tune_new_entries=False` nothing else is searched.
+    The default values are those of the models. `fixed` excludes names from the search. To change a
+    range, register the name in the tuner's `hyperparameters`, as in the example; they have priority
+    over this space. With `tune_new_entries=False`, the tuner searches only those.
 
-    `tuner.search` takes what the model's `fit` takes. Data and arguments that `fit` refuses end
-    the search at once. A trial that fails by itself (out of memory, a loss that is no finite
-    number) gives a warning with its values and the reason, and the search goes on; the
-    traceback is in `tuner.oracle.get_trial(...).message`. To end at the first one, give the
-    tuner `max_consecutive_failed_trials=1`.
+    `tuner.search` takes the arguments of the model's `fit`. The search ends at once if `fit`
+    refuses the data or an argument. If a single trial fails, for example because memory is
+    exhausted or the loss is NaN, a warning shows its values and the reason, and the search
+    continues. The traceback is in `tuner.oracle.get_trial(...).message`. To stop at the first
+    failed trial, pass `max_consecutive_failed_trials=1` to the tuner.
 
     Args:
-        source: what `ElmoLayer.from_preset` takes, or an `ElmoLayer`, which is copied: its
-            weights and its warm or carried state, but not its mixes.
-        num_classes: int. The number of classes, whose names are then `"0"`, `"1"` and so on.
-            Needed without `labels`.
-        labels: list of str. The names of the classes.
-        fixed: dict of names above to values. Any value that the model takes, and 0 for no hidden
-            layer or no regularizer. Defaults to `None`: all are searched.
-        **options: arguments of `ElmoLayer.from_preset` that are not searched: `state`,
-            `tokenizer`, `dtype` and so on. With an `output` other than `"mix"`, `layer_norm` and
-            `mix_regularizer` are not in the space.
+        source: a source of `ElmoLayer.from_preset`, or an `ElmoLayer`. The weights of a layer and
+            its warm or carried state are copied, but not its mixes.
+        num_classes: int. The number of classes, which are then named `"0"`, `"1"` and so on.
+            Required without `labels`.
+        labels: list of str. The names of the classes. Required without `num_classes`.
+        fixed: dict. Values by name, which are not searched: any value that the model accepts, and
+            0 for no hidden layer or no regularizer. Defaults to `None`: all names are searched.
+        **options: arguments of `ElmoLayer.from_preset` that are not searched, such as `state`,
+            `tokenizer` and `dtype`. With an `output` other than `"mix"`, `layer_norm` and
+            `mix_regularizer` are not part of the space.
 
     Raises:
-        ValueError: without labels and number, if the two contradict each other, or for a name in
-            `fixed` that is not in the space.
+        ValueError: if both `labels` and `num_classes` are missing or they disagree, if `fixed` has
+            an unknown name, or if an option is searched.
 
     Example:
 
@@ -222,7 +224,7 @@ class ElmoClassifierHyperModel(_ElmoHyperModel):
     """
 
     task = ElmoTextClassifier
-    head_space = {**_HEAD, "pooling": lambda hp, name: hp.Choice(name, list(POOLINGS))}
+    head_space: Space = {**_HEAD, "pooling": lambda hp, name: hp.Choice(name, list(POOLINGS))}
 
     def __init__(
         self,
@@ -236,20 +238,20 @@ class ElmoClassifierHyperModel(_ElmoHyperModel):
 
 
 class ElmoTaggerHyperModel(_ElmoHyperModel):
-    """The search space of an `ElmoTagger`, for any tuner of keras-tuner.
+    """Search space of `ElmoTagger`, for any tuner of keras-tuner.
 
-    As `ElmoClassifierHyperModel`, without `pooling`.
+    It is the space of `ElmoClassifierHyperModel` without `pooling`.
 
     Args:
-        source: what `ElmoLayer.from_preset` takes, or an `ElmoLayer`, which is copied.
-        num_labels: int. The number of tags, whose names are then `"0"`, `"1"` and so on. Needed
+        source: a source of `ElmoLayer.from_preset`, or an `ElmoLayer`, which is copied.
+        num_labels: int. The number of tags, which are then named `"0"`, `"1"` and so on. Required
             without `labels`.
-        labels: list of str. The names of the tags.
-        fixed: dict of names of the space to values. Defaults to `None`: all are searched.
+        labels: list of str. The names of the tags. Required without `num_labels`.
+        fixed: dict. Values by name, which are not searched. Defaults to `None`: all are searched.
         **options: arguments of `ElmoLayer.from_preset` that are not searched.
 
     Raises:
-        ValueError: as `ElmoClassifierHyperModel` does.
+        ValueError: as `ElmoClassifierHyperModel`, with `num_labels` for `num_classes`.
 
     Example:
 
@@ -283,10 +285,10 @@ class ElmoTaggerHyperModel(_ElmoHyperModel):
 
 
 class _FiniteLoss(keras.callbacks.Callback):
-    """Fails the trial at the first loss that is no finite number.
+    """Fails a trial at the first loss that is NaN or infinite.
 
-    It runs before the tuner's callbacks: accuracies are numbers even of weights that are not, and
-    such an epoch could be kept as the best.
+    It runs before the tuner's callbacks. The accuracy is finite even if the weights are NaN, so the
+    tuner could otherwise keep such an epoch as the best one.
     """
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -300,13 +302,13 @@ class _FiniteLoss(keras.callbacks.Callback):
             if not math.isfinite(logs.get(name, 0.0)):
                 raise FailedTrialError(
                     f"`{name}` must be a finite number. Received: {name}={float(logs[name])}. "
-                    "Often the learning rate is too high."
+                    "Lower the learning rate if this happens in many trials."
                 )
 
 
 @contextlib.contextmanager
 def _explained(hp: HyperParameters) -> Iterator[None]:
-    """Turns errors into what keras-tuner lets through, or warns of what it will swallow."""
+    """Turns errors of every trial into a FatalError, and warns of errors of this trial only."""
     try:
         yield
     except FatalError:
@@ -325,39 +327,38 @@ def _explained(hp: HyperParameters) -> Iterator[None]:
 
 
 def _check_objective(callbacks: list[Any], history: keras.callbacks.History) -> None:
-    """Raises a ValueError if the tuner will look for its objective in vain."""
+    """Raises a ValueError if the history lacks the tuner's objective."""
     for callback in callbacks:
-        # keras-tuner's callback that keeps the weights of the best epoch knows the objective.
-        objective = getattr(callback, "objective", None)
+        # One of keras-tuner's callbacks saves the weights of the best epoch, by the objective.
+        objective: Any = getattr(callback, "objective", None)
         is_objective = isinstance(objective, keras_tuner.Objective)
         if is_objective and not objective.has_value(history.history):
             raise ValueError(
                 "The tuner's `objective` must be among the model's metrics. Received: objective "
-                f"{objective.name!r} and metrics {sorted(history.history)}. Those that begin with "
-                "'val_' need `validation_data` in `search`."
+                f"{objective.name!r} and metrics {sorted(history.history)}. Choose one of them, or "
+                "pass `validation_data` to `search` for an objective that begins with 'val_'."
             )
 
 
 def _is_refused_in_graph(error: Exception) -> bool:
-    """Whether it is a ValueError that was found in a graph: a Dataset is checked as it is read."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    return isinstance(error, tf.errors.InvalidArgumentError)
+    """Returns whether a graph raised the error, as it does for invalid elements of a Dataset."""
+    is_tensorflow = keras.backend.backend() == "tensorflow"
+    return is_tensorflow and isinstance(error, tf.errors.InvalidArgumentError)
 
 
 def _read(source: Source, options: dict[str, Any]) -> ElmoLayer:
     for name in _SEARCHED:
         if name in options:
             raise ValueError(
-                f"`{name}` is searched. Received: {name}={options[name]!r} as an option. Pass it "
-                "in `fixed`, where `train` stands for `trainable`."
+                f"Options must not be searched. Received: {name}={options[name]!r}, but `{name}` "
+                "is searched. Pass it in `fixed`, where `train` replaces `trainable`."
             )
     if not isinstance(source, ElmoLayer):
         source = ElmoLayer.from_preset(source, **options)
     elif options:
         raise ValueError(
-            "Options are for a source that is read. Received: an ElmoLayer and options "
-            f"{sorted(options)}. Build the layer with them."
+            "Options must come with a preset as the source. Received: an ElmoLayer and options "
+            f"{sorted(options)}. Build the layer with these options instead."
         )
     if not source.built:
         source.build((None, None))
@@ -369,14 +370,14 @@ def _label_names(labels: Sequence[str] | None, number: int | None, argument: str
         if not isinstance(number, int) or number < 2:
             raise ValueError(
                 f"`labels` must be a list of names, or `{argument}` an int of at least 2. "
-                f"Received: labels=None, {argument}={number!r}"
+                f"Received: labels=None, {argument}={number!r}. Pass one of the two."
             )
         return [str(label) for label in range(number)]
     labels = check_labels(labels)
     if number is not None and number != len(labels):
         raise ValueError(
-            f"`{argument}` must be the number of `labels`, and can be left out. "
-            f"Received: {argument}={number!r} and {len(labels)} labels {labels}"
+            f"`{argument}` must be the number of `labels`. Received: {argument}={number!r} and "
+            f"{len(labels)} labels {labels}. Leave `{argument}` out."
         )
     return labels
 
@@ -386,13 +387,14 @@ def _check_fixed(fixed: Mapping[str, Value] | None, space: Mapping[str, Any]) ->
     for name, value in fixed.items():
         if name not in space:
             raise ValueError(
-                f"`fixed` must have names out of {list(space)}. Received: {name!r} in {fixed}"
+                f"`fixed` must have names out of {list(space)}. Received: {name!r}. Correct it."
             )
         if not isinstance(value, Value):
             raise ValueError(
-                "`fixed` must have values of type bool, int, float or str; 0 stands for no hidden "
-                f"layer and for no regularizer. Received: {name}={value!r}"
+                f"`fixed` must have values of type bool, int, float or str. Received: "
+                f"{name}={value!r}. Pass 0 for no hidden layer or no regularizer."
             )
-    if fixed.get("train", "all") not in TRAIN:
-        raise ValueError(f"`train` must be one of {TRAIN}. Received: train={fixed['train']!r}")
+    train = fixed.get("train", "all")
+    if train not in TRAIN:
+        raise ValueError(f"`train` must be one of {TRAIN}. Received: {train!r}. Choose one.")
     return fixed

@@ -1,4 +1,4 @@
-"""Terminal output: the lines of a command, errors without a traceback, no TensorFlow notes."""
+"""Terminal output: a command's lines, errors without a traceback, and no log of TensorFlow."""
 
 import contextlib
 import importlib
@@ -22,11 +22,11 @@ NOTE = re.compile(rb"[IW]\d{4} |WARNING: All log messages before absl::Initializ
 
 @contextlib.contextmanager
 def quiet_imports() -> Iterator[None]:
-    """Drop the notes that TensorFlow's libraries write to stderr while they are loaded.
+    """Drop the messages that TensorFlow's libraries write to stderr while they are loaded.
 
-    The libraries write them before they read `TF_CPP_MIN_LOG_LEVEL`. The file descriptor is
-    therefore redirected to a pipe, and all other lines are passed on at the end. TensorFlow is
-    imported on every backend, because Keras imports it later if it is installed.
+    The libraries write them before they read `TF_CPP_MIN_LOG_LEVEL`. The file descriptor of stderr
+    is therefore redirected to a pipe, and all other lines are written to stderr at the end.
+    TensorFlow is imported on every backend, because Keras imports it later if it is installed.
     """
     if "tensorflow" in sys.modules or os.environ.get(LOG_LEVEL) == "0" or sys.stderr is None:
         yield
@@ -56,7 +56,7 @@ def quiet_imports() -> Iterator[None]:
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Print errors that the user can correct as one sentence, without a traceback."""
+    """Print correctable errors without a traceback, and exit with status 1."""
     try:
         yield
     except (ValueError, ImportError, OSError, FloatingPointError) as error:

@@ -86,9 +86,9 @@ def _find_local(source: Source, folder: str) -> Path:
     if not path.is_file():
         raise FileNotFoundError(
             f"The folder that {FOLDER_VARIABLE} names must hold the file "
-            f"`{source.relative_path}`. Received: {FOLDER_VARIABLE}={folder}, where there is no "
-            f"file `{path}`. Put the content of {source.address} there, or unset "
-            f"{FOLDER_VARIABLE} to download it."
+            f"`{source.relative_path}`. Received: {FOLDER_VARIABLE}={folder}, without the file "
+            f"`{path}`. Put the content of {source.address} there, or unset {FOLDER_VARIABLE} to "
+            "download it."
         )
     return path
 

@@ -1,11 +1,11 @@
-"""The error of a data set that is nowhere to be had."""
+"""The error for a data set that cannot be downloaded."""
 
 
 class DatasetUnavailable(OSError):
-    """A data file could not be downloaded, and no local folder was named instead.
+    """A data file could not be downloaded, and `ELMO_KERAS_DATA` names no local folder.
 
-    The message names the address that was tried, the environment variable `ELMO_KERAS_DATA` and
-    the file that is expected in the folder it names.
+    The message names the address, the environment variable `ELMO_KERAS_DATA`, and the path that the
+    file must have in the folder that the variable names.
 
     Example:
 

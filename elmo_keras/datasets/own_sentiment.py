@@ -8,13 +8,13 @@ from elmo_keras.datasets.splits import Split, Splits
 def load_own_sentiment() -> Splits:
     """Loads short opinions on films, food, shops, software, weather, travel and books.
 
-    The sentences were written for this project, to try things out and to test with: no network,
-    no licence to mind, and a small model learns them in seconds. Half of them are positive. A
-    figure on them says little of how good a model is: use `load_sst2` for that.
+    The sentences were written for this project, for experiments and tests. They need no network
+    and no licence, and a small model learns them in seconds. Half of them are positive. They are
+    too few to measure the quality of a model: use `load_sst2` for that.
 
     Returns:
         `Splits` of `(sentences, labels)`: lists of strings. A label is `"negative"` or
-        `"positive"`. 160 sentences to train on, 40 for development, 60 to test on.
+        `"positive"`. There are 160 training, 40 development and 60 test sentences.
 
     Example:
 

@@ -1,15 +1,16 @@
-"""What every data set loader returns."""
+"""The return types of the data set loaders."""
 
 from typing import NamedTuple
 
 
 class Split(NamedTuple):
-    """The sentences of one part of a data set and their labels, in the same order.
+    """The sentences of one part of a data set, and their labels in the same order.
 
     Args:
-        sentences: list. Strings where a sentence has one label, lists of words where every word
-            has one.
-        labels: list. Strings, or lists of strings as long as the lists of words.
+        sentences: list. Sentences as strings if a sentence has one label, or as lists of words if
+            every word has a label.
+        labels: list. One string per sentence, or one list of strings per sentence with a label for
+            each word.
     """
 
     sentences: list[str] | list[list[str]]
@@ -17,12 +18,12 @@ class Split(NamedTuple):
 
 
 class Splits(NamedTuple):
-    """A data set in its three parts.
+    """The three parts of a data set.
 
     Args:
-        train: Split. To fit a model on.
-        dev: Split. To choose a model by.
-        test: Split. To report a model's figure on.
+        train: Split. The training set.
+        dev: Split. The development set, to select a model with.
+        test: Split. The test set, to report results on.
 
     Example:
 

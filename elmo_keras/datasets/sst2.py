@@ -18,32 +18,33 @@ _SHA256 = {
 # Very negative, negative, (neutral), positive, very positive.
 _LABELS = {"0": "negative", "1": "negative", "3": "positive", "4": "positive"}
 _TREE = re.compile(r"\(([0-4]) .+\)")
-# A leaf with a no-break space inside (a number with a fraction, in three training sentences) is
-# left out, as it is in the derived files sst2/*.tsv that the tests compare with.
+# Skips leaves that contain a no-break space (numbers with fractions, in three training sentences),
+# as the derived files sst2/*.tsv do, which the tests compare with.
 _LEAF = re.compile(r"\([0-4] ([^()\s]+)\)")
 _ESCAPES = (("-LRB-", "("), ("-RRB-", ")"), ("\\/", "/"), ("\\*", "*"))
 
 
 def load_sst2() -> Splits:
-    """Loads SST-2: sentences of film reviews, positive or negative.
+    """Loads SST-2: positive and negative sentences of film reviews.
 
-    These are the whole sentences of the Stanford Sentiment Treebank without the neutral ones:
-    6,920 to train on, 872 for development, 1,821 to test on. They keep their case and are
-    tokenised, with one space between tokens. (The SST-2 of GLUE has the phrases as well and is
-    in lower case: figures do not compare.) The tokens such as `8 1/2` of three training
-    sentences, which have a no-break space inside, are left out.
+    The data set holds the sentences of the Stanford Sentiment Treebank, without phrases and neutral
+    sentences: 6,920 for training, 872 for development and 1,821 for testing. They are cased and
+    tokenised, with one space between tokens. (GLUE's SST-2 also holds phrases and is in lower case,
+    so results are not comparable.) In three training sentences, a token such as `8 1/2` that
+    contains a no-break space is omitted.
 
-    The files are downloaded once and kept in the Keras cache, unless the environment variable
-    `ELMO_KERAS_DATA` names a folder: then they are `sent_sst/trees/{train,dev,test}.txt` there.
+    The files are downloaded once and kept in the Keras cache. If the environment variable
+    `ELMO_KERAS_DATA` names a folder, they are read from `sent_sst/trees/{train,dev,test}.txt` in
+    that folder instead.
 
     Returns:
         `Splits` of `(sentences, labels)`: lists of strings. A label is `"negative"` or
         `"positive"`.
 
     Raises:
-        FileNotFoundError: If a file is not in the folder that `ELMO_KERAS_DATA` names.
-        DatasetUnavailable: If no folder is named and a file cannot be downloaded.
-        ValueError: If a file does not hold what it must.
+        FileNotFoundError: if a file is not in the folder that `ELMO_KERAS_DATA` names.
+        DatasetUnavailable: if `ELMO_KERAS_DATA` is not set and a file cannot be downloaded.
+        ValueError: if a file has other content.
 
     Example:
 
@@ -58,7 +59,7 @@ def load_sst2() -> Splits:
         - [Socher et al., 2013](https://aclanthology.org/D13-1170)
     """
     dev = read_source(_source("dev"))
-    # The public train.txt is the original one with the lines of dev.txt after it.
+    # The public train.txt is the original file followed by the lines of dev.txt.
     train = read_source(_source("train")._replace(prepare=functools.partial(_drop_end, end=dev)))
     test = read_source(_source("test"))
     return Splits(_parse(train), _parse(dev), _parse(test))
@@ -69,13 +70,13 @@ def _source(name: str) -> Source:
 
 
 def _drop_end(content: bytes, end: bytes) -> bytes:
-    """Drops the lines of `end` from the end of `content`, where they are there."""
+    """Removes the lines of `end` from the end of `content`, if it ends in them."""
     return (content.rstrip(b"\n") + b"\n").removesuffix(end)
 
 
 def _parse(content: bytes) -> Split:
     sentences, labels = [], []
-    # Not `splitlines`, which also splits at characters that may stand inside a sentence.
+    # `splitlines` would also split at characters that occur inside sentences.
     for line in content.decode("utf-8").split("\n"):
         if not line:
             continue
@@ -87,7 +88,7 @@ def _parse(content: bytes) -> Split:
 
 
 def _parse_tree(line: str) -> tuple[str, str]:
-    """Takes the label of the root and the leaves from a tree such as `(3 (2 So) (3 good))`."""
+    """Returns the root's label and the sentence of a tree such as `(3 (2 So) (3 good))`."""
     tree = _TREE.fullmatch(line)
     leaves = _LEAF.findall(line)
     if tree is None or not leaves or line.count("(") != line.count(")"):

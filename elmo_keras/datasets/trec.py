@@ -10,7 +10,7 @@ _ADDRESS = {
     "train": "https://cogcomp.seas.upenn.edu/Data/QA/QC/train_5500.label",
     "test": "https://cogcomp.seas.upenn.edu/Data/QA/QC/TREC_10.label",
 }
-# Of what `_to_utf8` gives.
+# Of the output of `_to_utf8`.
 _SHA256 = {
     "train": "016243a7ddb380241c94eabcf073a210b9a83a2e772347cb5ed844722a192faf",
     "test": "033f22c028c2bbba9ca682f68ffe204dc1aa6e1cf35dd6207f2d4ca67f0d0e8e",
@@ -19,32 +19,33 @@ _LINE = re.compile(r"(([A-Z]+):[a-z]+) (\S.*)")
 
 
 def load_trec(fine: bool = False) -> Splits:
-    """Loads TREC: questions, and what kind of thing each asks for.
+    """Loads TREC: questions and the type of their answers.
 
-    4,924 questions to train on, 528 for development, 500 to test on. They keep their case and are
-    tokenised, with one space between tokens. There are 6 coarse types: `"ABBR"`, `"DESC"`,
-    `"ENTY"`, `"HUM"`, `"LOC"` and `"NUM"`, and 50 fine ones such as `"LOC:city"`, of which 42
-    occur among the test questions.
+    There are 4,924 questions for training, 528 for development and 500 for testing. They are cased
+    and tokenised, with one space between tokens. The 6 coarse types are `"ABBR"`, `"DESC"`,
+    `"ENTY"`, `"HUM"`, `"LOC"` and `"NUM"`. There are 50 fine types such as `"LOC:city"`, of which
+    42 occur in the test set.
 
-    The data set has no part for development. Here it is a tenth of the 5,452 training questions,
-    the same on every call and every machine: those whose CRC-32 is a multiple of 10, so that a
-    question that stands there twice is in one of the two parts only. Put the parts together to
-    train on all.
+    The published data set has no development set. This one is about a tenth of the 5,452 training
+    questions: those whose CRC-32 is a multiple of 10. It is the same on every machine, and a
+    question that occurs twice is in only one of the two parts. Concatenate the parts to train on
+    all questions.
 
-    The files are downloaded once and kept in the Keras cache, unless the environment variable
-    `ELMO_KERAS_DATA` names a folder: then they are `qc_trec/TREC.{train,test}` there, in UTF-8 or
-    in latin-1.
+    The files are downloaded once and kept in the Keras cache. If the environment variable
+    `ELMO_KERAS_DATA` names a folder, they are read from `qc_trec/TREC.{train,test}` in that folder
+    instead, in UTF-8 or Latin-1.
 
     Args:
-        fine: bool. Whether labels are the fine types. Defaults to `False`: the coarse ones.
+        fine: bool. Whether to return the fine types as labels. Defaults to `False`: the coarse
+            types.
 
     Returns:
         `Splits` of `(sentences, labels)`: lists of strings.
 
     Raises:
-        FileNotFoundError: If a file is not in the folder that `ELMO_KERAS_DATA` names.
-        DatasetUnavailable: If no folder is named and a file cannot be downloaded.
-        ValueError: If a file does not hold what it must.
+        FileNotFoundError: if a file is not in the folder that `ELMO_KERAS_DATA` names.
+        DatasetUnavailable: if `ELMO_KERAS_DATA` is not set and a file cannot be downloaded.
+        ValueError: if a file has other content.
 
     Example:
 
@@ -58,12 +59,11 @@ def load_trec(fine: bool = False) -> Splits:
     References:
         - [Li and Roth, 2002](https://aclanthology.org/C02-1150/)
     """
-    train, dev = Split([], []), Split([], [])
-    for sentence, label in zip(*_parse(read_source(_source("train")), fine)):
-        split = dev if zlib.crc32(sentence.encode("utf-8")) % 10 == 0 else train
-        split.sentences.append(sentence)
-        split.labels.append(label)
-    return Splits(train, dev, _parse(read_source(_source("test")), fine))
+    questions = _parse(read_source(_source("train")), fine)
+    train = [question for question in questions if not _is_dev(question)]
+    dev = [question for question in questions if _is_dev(question)]
+    test = _parse(read_source(_source("test")), fine)
+    return Splits(_to_split(train), _to_split(dev), _to_split(test))
 
 
 def _source(name: str) -> Source:
@@ -71,7 +71,7 @@ def _source(name: str) -> Source:
 
 
 def _to_utf8(content: bytes) -> bytes:
-    """Encodes in UTF-8 what may be in latin-1, as the public file is for the sake of one letter."""
+    """Converts Latin-1 to UTF-8: one letter of the public file is in Latin-1."""
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
@@ -79,9 +79,10 @@ def _to_utf8(content: bytes) -> bytes:
     return content
 
 
-def _parse(content: bytes, fine: bool) -> Split:
-    sentences, labels = [], []
-    # Not `splitlines`, which also splits at characters that may stand inside a sentence.
+def _parse(content: bytes, fine: bool) -> list[tuple[str, str]]:
+    """Returns the sentence and the label of each question."""
+    questions = []
+    # `splitlines` would also split at characters that occur inside sentences.
     for line in content.decode("utf-8").split("\n"):
         if not line:
             continue
@@ -92,6 +93,14 @@ def _parse(content: bytes, fine: bool) -> Split:
                 f"Received: line={line!r}. Get the file again from its public address."
             )
         fine_label, coarse_label, sentence = match.groups()
-        sentences.append(sentence)
-        labels.append(fine_label if fine else coarse_label)
-    return Split(sentences, labels)
+        questions.append((sentence, fine_label if fine else coarse_label))
+    return questions
+
+
+def _is_dev(question: tuple[str, str]) -> bool:
+    sentence, _ = question
+    return zlib.crc32(sentence.encode("utf-8")) % 10 == 0
+
+
+def _to_split(questions: list[tuple[str, str]]) -> Split:
+    return Split([sentence for sentence, _ in questions], [label for _, label in questions])

@@ -7,8 +7,7 @@ _ADDRESS = (
     "https://raw.githubusercontent.com/UniversalDependencies/UD_English-EWT/"
     "15d613d8447b3478787d4c278730a1e48a945efb/en_ewt-ud-{}.conllu"
 )
-# Of what `_words_and_tags` gives, so that a file that differs only in the parts that are not
-# used (comments, lemmas, syntax) is as good.
+# Of the output of `_words_and_tags`: a file may differ in its comments, lemmas and syntax.
 _SHA256 = {
     "train": "f66337dc7c394a1f497ddce9714c77f2bb296eb3721e01ed313d5a40eb5db6c9",
     "dev": "ac7b79f3411079d8dca268d824ce4b36e25c9ba839ccd64067024d2ac18fba8d",
@@ -17,24 +16,24 @@ _SHA256 = {
 
 
 def load_ud_ewt() -> Splits:
-    """Loads the words of UD English-EWT and their universal parts of speech.
+    """Loads UD English-EWT: sentences and the universal part-of-speech tags of their words.
 
-    Sentences of weblogs, newsgroups, emails, reviews and answers: 12,544 to train on, 2,001 for
-    development, 2,077 to test on. Words are syntactic words: `don't` is the two words `do` and
-    `n't`.
+    The sentences come from weblogs, newsgroups, emails, reviews and answers: 12,544 for training,
+    2,001 for development and 2,077 for testing. Words are syntactic words: `don't` is the two words
+    `do` and `n't`.
 
-    The files are downloaded once and kept in the Keras cache, unless the environment variable
-    `ELMO_KERAS_DATA` names a folder: then they are
-    `pos_ud_en_ewt/en_ewt-ud-{train,dev,test}.conllu.gz` there.
+    The files are downloaded once and kept in the Keras cache. If the environment variable
+    `ELMO_KERAS_DATA` names a folder, they are read from
+    `pos_ud_en_ewt/en_ewt-ud-{train,dev,test}.conllu.gz` in that folder instead.
 
     Returns:
-        `Splits` of `(sentences, labels)`: a sentence is a list of words, its labels are a list of
-        as many tags such as `"NOUN"`.
+        `Splits` of `(sentences, labels)`: a sentence is a list of words, and its labels are a list
+        with one tag such as `"NOUN"` for each word.
 
     Raises:
-        FileNotFoundError: If a file is not in the folder that `ELMO_KERAS_DATA` names.
-        DatasetUnavailable: If no folder is named and a file cannot be downloaded.
-        ValueError: If a file does not hold what it must.
+        FileNotFoundError: if a file is not in the folder that `ELMO_KERAS_DATA` names.
+        DatasetUnavailable: if `ELMO_KERAS_DATA` is not set and a file cannot be downloaded.
+        ValueError: if a file has other content.
 
     Example:
 
@@ -63,12 +62,12 @@ def _source(name: str) -> Source:
 
 def _words_and_tags(content: bytes) -> bytes:
     """Reduces CoNLL-U to the lines `word<TAB>tag`, with an empty line after each sentence."""
-    lines = []
+    lines: list[bytes] = []
     for line in content.split(b"\n"):
         columns = line.split(b"\t")
         if not line:
             lines.append(line)
-        # Leaves out comments, multiword tokens (`1-2`) and empty nodes (`1.1`).
+        # Skips comments, multiword tokens (`1-2`) and empty nodes (`1.1`).
         elif columns[0].isdigit() and len(columns) == 10:
             lines.append(columns[1] + b"\t" + columns[3])
     return b"\n".join(lines)

@@ -1,1 +1,1 @@
-"""Files from untrusted sources, read within bounds, and files that are replaced as a whole."""
+"""Bounded reading of untrusted files, downloads, and atomic writing."""

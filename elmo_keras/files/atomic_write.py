@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
-# Errors of file systems that cannot sync a directory.
+# `errno` of file systems that cannot sync a directory.
 _NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _UNCHANGED = "The previous content is unchanged."
 _ADVICE = "Make room, or name another place."
@@ -93,7 +93,12 @@ def write_atomically(
 
 
 def write_synced(path: pathlib.Path, content: Content) -> None:
-    """Writes a file in place and waits until it is on the disk."""
+    """Writes a file in place and waits until it is on the disk.
+
+    Args:
+        path: path of the file.
+        content: the new content.
+    """
     with open(path, "wb+") as file:
         content.write(file)
         file.flush()
@@ -125,7 +130,7 @@ def describing_errors(
 
 
 def sync_directory(directory: pathlib.Path) -> None:
-    """Waits until the names of a directory's files are on the disk, where the system can tell."""
+    """Waits until a directory's file names are on the disk, if the system can sync directories."""
     try:
         handle = os.open(directory, os.O_RDONLY)
     except OSError:  # Windows does not open directories.

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 
 from elmo_keras.files.partial_download import PartialDownload, validator_of, version_of
 from elmo_keras.utils.optional_module import OptionalModule
@@ -37,7 +37,7 @@ class DownloadError(OSError):
     """A file could not be downloaded because of the network or the server.
 
     Attributes:
-        received: str. The answer of the server, or the reason that there was none.
+        received: str. The server's answer, or the reason for a missing answer.
 
     Example:
 
@@ -203,7 +203,7 @@ def _receive_persistently(address: str, part: PartialDownload, report: _Report) 
             return _receive(address, part, report)
         except _DroppedError as error:
             problem = error
-        # An offline user should learn it at once; a dropped connection may come back.
+        # No retry if the first attempt finds no connection: the user is probably offline.
         if isinstance(problem, _UnreachableError) and attempt == 0:
             break
     size, _ = part.kept()
@@ -279,16 +279,31 @@ def _content_range(response: Any) -> tuple[int | None, int | None]:
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects from http or https to https, and from http to http."""
 
-    def http_error_302(self, req, fp, code, msg, headers):
+    def http_error_302(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+    ) -> Any:
         try:
             return super().http_error_302(req, fp, code, msg, headers)
-        except ValueError:  # from the new address: urllib leaves the connection open
+        except ValueError:  # The new address is invalid; urllib leaves the connection open.
             fp.close()
             raise
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
         scheme = urllib.parse.urlsplit(newurl).scheme
         if scheme not in (req.type, "https"):
             msg = f"{msg}, a redirect from {req.type} to {newurl}, which is not followed"

@@ -1,28 +1,32 @@
-"""Files that belong together: after a kill at any moment all are the old ones, or all the new ones.
+"""Sets of files that are replaced together: after a crash, all files are old or all are new.
 
-A set has an index, a JSON file that lists the other files, the parts, with their digests. Say the
-index is `config.json`. A save takes these steps, and the disk has each before the next begins:
+A set has an index, a JSON file such as `config.json`, and parts, such as weights and vocabularies.
+The index lists its parts with their digests. A save takes these steps. Each step is on the disk
+before the next one starts.
 
-1. Parts and index are written into the folder `.config.json.partial`.
-2. That folder is renamed to `.config.json.new`.
-3. The old `config.json` is moved into that folder, as `replaced.json`. **Now the save counts**;
-   where there was no old index, it counts from step 2 on.
-4. The parts are moved out of the folder into their places, and old parts that the new index does
-   not list are removed.
-5. The new `config.json` is moved out into its place, and the folder is removed.
+1. Create the folder `.config.json.partial` and write the new parts and the new index into it.
+2. Rename the folder to `.config.json.new`.
+3. Move the old `config.json` into that folder, as `replaced.json`. **This rename commits the
+   save.** If there is no old index, step 2 commits it.
+4. Move the parts from the folder to their places, and remove old parts that the new index does not
+   list.
+5. Move the new `config.json` to its place, and remove the folder.
 
-So there are three kinds of states, and what they mean to a reader:
+A reader therefore finds one of three states:
 
-- `config.json` is there: it and the parts beside it are whole, and hidden folders mean nothing.
-- It is absent and in `.config.json.new`: the new files are whole, each in that folder or, if it is
-  absent there, in its place. `FileSet.find` reads them so, and writes nothing.
-- It is in neither: there is nothing.
+- `config.json` is in its place. It and its parts are complete; hidden folders do not matter.
+- `config.json` is only in `.config.json.new`. The save was committed but not completed. Each new
+  part is in that folder or already in its place. `FileSet.find` reads them there; it writes
+  nothing.
+- `config.json` is in neither place. There is no set.
 
-Programs that know nothing of this find the old files, the new files, or no `config.json`, and never
-old ones beside new ones. The next save ends a save that was killed after it counted, and removes
-the leftovers of one that was killed before.
+Programs that ignore the hidden folders find the old files, no `config.json`, or the new files, but
+never a mixture. The next save first completes a committed save (steps 4 and 5), or removes the
+folders of a save that was interrupted before its commit.
 
-The digests tell files apart that something else has mixed, like a copy of some of the files.
+Writers lock the directory, so that one process at a time saves there. Readers take no lock.
+
+The digests detect a mixture that has another cause, for example copying only some of the files.
 """
 
 import contextlib
@@ -49,21 +53,22 @@ from elmo_keras.files.safe_hdf5 import digest_in
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # mypy expects a module
 
-KEY = "elmo_keras_files"  # of the list of parts in an index
+KEY = "elmo_keras_files"  # key of the list of parts in an index
 INDEXES = ("config.json", "options.json", "softmax.json")
 _REPLACED = "replaced.json"
 _HDF5 = (".h5", ".hdf5")
+_DESCRIPTION = "a model's config"  # of an index, in errors
 
 
 @dataclasses.dataclass(frozen=True)
 class FileSet:
-    """The names of files that are written and read together.
+    """The names of the files in a set.
 
     Attributes:
         index: name of the JSON file that lists the parts, one of `INDEXES`.
-        parts: names of all files that may be parts.
+        parts: names of all files that may be parts. A save may leave out some of them.
     """
 
     index: str
@@ -72,66 +77,71 @@ class FileSet:
     def write(
         self, directory: pathlib.Path, content: Mapping[str, Any], parts: Mapping[str, Content]
     ) -> None:
-        """Replaces the set in a directory by another one.
+        """Replaces the set in a directory.
 
-        One process at a time writes into a directory; others wait.
+        Waits while another process writes into the directory.
 
         Args:
-            directory: made if absent.
-            content: of the index, for JSON; the list of parts is added.
-            parts: contents by name.
+            directory: path of the directory; created if it does not exist.
+            content: content of the index, without the list of parts. JSON must be able to hold it.
+            parts: contents of the parts by name.
 
         Raises:
-            OSError: if something cannot be written, on a full disk say. Readers then find the old
-                set, or, if the error says so, the new one.
+            OSError: if a file cannot be written, for example because the disk is full. Readers
+                then find the old set or, if the error says so, the new one.
         """
         digests = {name: part.digest for name, part in parts.items()}
         index = json.dumps({**content, KEY: digests}, indent=2, ensure_ascii=False)
         with describing_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
-        with _alone(directory):
+        with _exclusive_lock(directory):
             with describing_errors(directory):
                 self._finish(directory)
                 self._stage(directory, {**parts, self.index: text_content(f"{index}\n")})
-            new = self._new(directory)
             with describing_errors(
                 directory,
-                f"The new files are whole in {new.name}, where they are read.",
-                "Save again to move them into their places.",
+                f"The new files are complete in {self._new_folder(directory).name} and are read "
+                "from there.",
+                "Save again to move them to their places.",
             ):
                 self._finish(directory)
 
     def find(self, directory: pathlib.Path) -> "SavedFiles | None":
-        """The set in a directory, or `None` for a directory without one.
+        """Returns the set in a directory, or `None` if there is none.
 
         Raises:
-            ValueError: if the index is not JSON, or lists anything but parts.
+            ValueError: if the index is not JSON, or if its list of parts is invalid.
         """
-        # While a save is at work, the index may come out of its folder between two looks.
-        for folder in (directory, self._new(directory), directory):
+        # A concurrent save may move the index from the hidden folder to its place between the
+        # first two checks: the third one finds it.
+        for folder in (directory, self._new_folder(directory), directory):
             path = folder / self.index
             if path.is_file():
                 with contextlib.suppress(FileNotFoundError):
-                    content = safe_json.load(path, "a model's config")
+                    content = safe_json.load(path, _DESCRIPTION)
                     return SavedFiles(directory, path, content, _digests(content, path))
         return None
 
     def found_at(self, index_path: pathlib.Path) -> "SavedFiles | None":
-        """The set with an index at this path, or `None` for any other file.
+        """Returns the set whose index has this path, or `None` for any other file.
+
+        Args:
+            index_path: path of an index, in its place or in the hidden folder.
 
         Raises:
-            ValueError: as `find`.
+            ValueError: if the index is not JSON, or if its list of parts is invalid.
         """
         if index_path.name != self.index:
             return None
         folder = index_path.parent
-        return self.find(folder.parent if folder.name == self._new(folder).name else folder)
+        is_hidden = folder.name == self._new_folder(folder).name
+        return self.find(folder.parent if is_hidden else folder)
 
     def place(self, path: pathlib.Path) -> pathlib.Path:
-        """Where the file is that belongs at a path: there or, after a kill, in the hidden folder.
+        """Returns the current path of a file: its own, or that in the hidden folder after a crash.
 
         Args:
-            path: of any file.
+            path: path at which the file belongs. Paths of other files are returned unchanged.
         """
         directory = path.parent
         if path.name in (self.index, *self.parts) and not (directory / self.index).is_file():
@@ -142,27 +152,31 @@ class FileSet:
         return path
 
     def leftovers(self, directory: pathlib.Path) -> list[pathlib.Path]:
-        """The hidden folders that saves which were killed have left."""
-        return [path for path in (self._partial(directory), self._new(directory)) if path.exists()]
+        """Returns the hidden folders of interrupted saves."""
+        return [folder for folder in self._hidden_folders(directory) if folder.exists()]
 
-    def stamp(self, directory: pathlib.Path) -> tuple:
-        """A value that differs before and after a save counts."""
+    def stamp(self, directory: pathlib.Path) -> tuple[tuple[str, int, int, int], ...]:
+        """Returns a value that changes when a save is committed."""
         stamps = []
-        for path in (directory / self.index, self._new(directory) / self.index):
+        for path in (directory / self.index, self._new_folder(directory) / self.index):
             with contextlib.suppress(OSError):
                 status = path.stat()
                 stamps.append((str(path), status.st_ino, status.st_mtime_ns, status.st_size))
         return tuple(stamps)
 
-    def _new(self, directory):
-        return directory / f".{self.index}.new"
-
-    def _partial(self, directory):
+    def _partial_folder(self, directory: pathlib.Path) -> pathlib.Path:
         return directory / f".{self.index}.partial"
 
-    def _stage(self, directory, contents):
-        """Steps 1 to 3. If they fail, the old set is there and nothing else."""
-        index, partial, new = directory / self.index, self._partial(directory), self._new(directory)
+    def _new_folder(self, directory: pathlib.Path) -> pathlib.Path:
+        return directory / f".{self.index}.new"
+
+    def _hidden_folders(self, directory: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+        return self._partial_folder(directory), self._new_folder(directory)
+
+    def _stage(self, directory: pathlib.Path, contents: Mapping[str, Content]) -> None:
+        """Takes steps 1 to 3. If one of them fails, only the old set is left."""
+        index = directory / self.index
+        partial, new = self._hidden_folders(directory)
         has_old = index.exists()
         try:
             partial.mkdir()
@@ -175,49 +189,55 @@ class FileSet:
                 os.replace(index, new / _REPLACED)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
-            if index.exists() or not has_old:  # Otherwise the save counts.
+            is_committed = has_old and not index.exists()
+            if not is_committed:
                 shutil.rmtree(new, ignore_errors=True)
             raise
 
-    def _finish(self, directory):
-        """Steps 4 and 5 of a save that counts; removes the leftovers of one that does not."""
-        partial, new = self._partial(directory), self._new(directory)
-        if not (directory / self.index).exists() and (new / self.index).exists():
+    def _finish(self, directory: pathlib.Path) -> None:
+        """Takes steps 4 and 5 of a committed save; removes the hidden folders in any case."""
+        index, new = directory / self.index, self._new_folder(directory)
+        is_committed = not index.exists() and (new / self.index).exists()
+        if is_committed:
             sync_directory(new)
             sync_directory(directory)
             listed = _listed(new / self.index)
             for name in self.parts:
                 if name in listed and (new / name).exists():
                     os.replace(new / name, directory / name)
+            unlisted = _listed(new / _REPLACED) - listed - self._listed_by_others(directory)
+            # Only `self.parts`: an index of unknown origin may list any name.
             for name in self.parts:
-                if name in _listed(new / _REPLACED) - listed - self._listed_by_others(directory):
+                if name in unlisted:
                     (directory / name).unlink(missing_ok=True)
             sync_directory(directory)
-            os.replace(new / self.index, directory / self.index)
+            os.replace(new / self.index, index)
             sync_directory(directory)
-        for folder in (partial, new):
-            if folder.exists():
-                shutil.rmtree(folder)
+        for folder in self.leftovers(directory):
+            shutil.rmtree(folder)
 
-    def _listed_by_others(self, directory):
-        others = (FileSet(index, ()) for index in INDEXES if index != self.index)
-        paths = (
-            place / other.index for other in others for place in (directory, other._new(directory))
-        )
-        return set().union(*map(_listed, paths))
+    def _listed_by_others(self, directory: pathlib.Path) -> set[str]:
+        """Returns the parts of the other sets in the same directory."""
+        names: set[str] = set()
+        for index in INDEXES:
+            if index != self.index:
+                other = FileSet(index, ())
+                for folder in (directory, other._new_folder(directory)):
+                    names |= _listed(folder / index)
+        return names
 
 
 @dataclasses.dataclass(frozen=True)
 class SavedFiles:
-    """A set as it is in a directory.
+    """A set as found in a directory.
 
     Attributes:
-        directory: where the files belong.
-        index_path: where the index is: in the directory, or in the folder of a save that was killed
-            after it counted.
-        content: of the index, parsed.
-        digests: of the parts by name, or `None` for an index that lists none: it was written by
-            another program, or by an early version of this one.
+        directory: the directory in which the files belong.
+        index_path: path of the index: in the directory, or in the hidden folder of a save that was
+            committed but not completed.
+        content: parsed content of the index.
+        digests: digests of the parts by name; `None` if the index has no list of parts, because
+            another program or an early version of this one wrote it.
     """
 
     directory: pathlib.Path
@@ -231,66 +251,74 @@ class SavedFiles:
         return self.index_path.parent == self.directory
 
     def path(self, name: str) -> pathlib.Path:
-        """Where a part is, or would be."""
+        """Returns the path of a part, which need not exist."""
         staged = self.index_path.parent / name
         return staged if staged.exists() else self.directory / name
 
     def lists(self, name: str) -> bool:
-        """Whether a file is a part."""
+        """Returns whether the index lists a file as a part."""
         return self.digests is not None and name in self.digests
 
     def check(self, *names: str) -> None:
-        """Raises a ValueError for a listed part that is absent or of another save."""
+        """Checks that the named parts belong to this index; ignores names that it does not list.
+
+        Args:
+            *names: names of files.
+
+        Raises:
+            ValueError: if a listed part is missing, or belongs to another save.
+        """
         for name in names:
-            if not self.lists(name):
+            if self.digests is None or name not in self.digests:
                 continue
             path = self.path(name)
             if not path.is_file():
                 raise self._error(name, f"no {name} in it")
-            found = _digest_of(path)
-            # A file without a digest has been written by another program, on purpose.
-            if found is not None and found != self.digests[name]:
+            digest = _digest_of(path)
+            # HDF5 files without a digest were written by another program, on purpose.
+            if digest is not None and digest != self.digests[name]:
                 raise self._error(name, f"a {name} of another save")
 
-    def _error(self, name, received):
+    def _error(self, name: str, received: str) -> ValueError:
         return ValueError(
-            f"{self.directory} must hold the {name} that its {self.index_path.name} was saved with."
-            f" Received: {received}. Copy all files of one save there, or save the model again."
+            f"{self.directory} must hold the {name} that was saved with its "
+            f"{self.index_path.name}. Received: {received}. Copy all files of one save into the "
+            "directory, or save the model again."
         )
 
 
-def _digest_of(path):
+def _digest_of(path: pathlib.Path) -> str | None:
     if path.suffix in _HDF5:
         return digest_in(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digests(content, path):
-    """The list of parts in the content of an index, or `None`."""
+def _digests(content: Any, path: pathlib.Path) -> dict[str, str] | None:
+    """Returns the list of parts in the content of an index, or `None` if it has none."""
     if not isinstance(content, dict) or KEY not in content:
         return None
     digests = content[KEY]
-    is_right = isinstance(digests, dict) and all(
+    is_valid = isinstance(digests, dict) and all(
         isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)
         for digest in digests.values()
     )
-    if not is_right:
+    if not is_valid:
         reader = safe_json.Reader(str(path), "one that this package has written")
         raise reader.error(KEY, "names of files with their sha256", digests)
     return digests
 
 
-def _listed(index_path):
-    """The names of the parts in an index; an empty set for any other file."""
+def _listed(index_path: pathlib.Path) -> set[str]:
+    """Returns the names of the parts in an index; an empty set for any other file."""
     with contextlib.suppress(ValueError, FileNotFoundError):
-        return set(_digests(safe_json.load(index_path, "a model's config"), index_path) or ())
+        return set(_digests(safe_json.load(index_path, _DESCRIPTION), index_path) or ())
     return set()
 
 
 @contextlib.contextmanager
-def _alone(directory) -> Iterator[None]:
-    """Inside, no other process writes into a directory, where the system has locks of folders."""
+def _exclusive_lock(directory: pathlib.Path) -> Iterator[None]:
+    """Locks a directory against other writers, on systems that can lock directories."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
             handle = os.open(directory, os.O_RDONLY)

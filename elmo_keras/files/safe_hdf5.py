@@ -18,28 +18,28 @@ from elmo_keras.files.atomic_write import Content
 from elmo_keras.files.stored_array import StoredArray
 
 MAX_ITEMS, MAX_DEPTH = 10_000, 20
-# Real weights hardly compress; an array that claims to is a claim on memory, not weights.
+# Real weights hardly compress: an array with a higher ratio is meant to exhaust memory.
 MAX_EXPANSION = 100
-MAX_CHUNK = 2**24  # bytes; a chunk is read as a whole
+MAX_CHUNK = 2**24  # bytes of a chunk, which is read as a whole
 
-# What h5py raises where a file is damaged, by experience.
+# Exceptions that h5py is known to raise for damaged files.
 ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, AttributeError)
 
-_DIGEST = "elmo_keras_sha256"  # the attribute that holds it
+_DIGEST = "elmo_keras_sha256"  # attribute of the file
 
 
 def hdf5_content(arrays: Mapping[str, np.ndarray]) -> Content:
-    """Arrays as the content of an HDF5 file, with their digest as an attribute of the file.
+    """Returns arrays as the content of an HDF5 file, with their digest as an attribute.
 
     Args:
-        arrays: by their full names. Those of one digest have the same names, types and numbers.
+        arrays: arrays by their full names. The digest covers names, dtypes, shapes and values.
     """
     digest = hashlib.sha256()
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array))
-    digest = digest.hexdigest()
-    return Content(digest, lambda file: write_arrays(file, arrays, digest))
+        digest.update(np.ascontiguousarray(array).data)
+    hexdigest = digest.hexdigest()
+    return Content(hexdigest, lambda file: write_arrays(file, arrays, hexdigest))
 
 
 def write_arrays(
@@ -47,13 +47,13 @@ def write_arrays(
 ) -> None:
     """Writes an HDF5 file of arrays.
 
-    HDF5 writes through a Python file here. Where its own driver fails to write, on a full disk say,
-    it crashes at the next file that the process opens.
+    HDF5 writes through a Python file here. After a failed write, for example on a full disk, its
+    own driver crashes when the process opens the next file.
 
     Args:
-        file: open for reading and writing bytes, empty.
-        arrays: by their full names.
-        digest: of the arrays, to be kept as an attribute, or `None`.
+        file: empty binary file, open for reading and writing.
+        arrays: arrays by their full names.
+        digest: digest to store as an attribute. Defaults to `None`: no attribute.
 
     Raises:
         OSError: if the file cannot be written.
@@ -69,7 +69,7 @@ def write_arrays(
 
 
 def digest_in(path: pathlib.Path) -> str | None:
-    """The digest that an HDF5 file says to have; `None` for a file without, or for no HDF5 file."""
+    """Returns the digest stored in an HDF5 file; `None` for a file without one, or not in HDF5."""
     try:
         with h5py.File(path, "r") as file:
             attribute = h5py.h5a.open(file.id, _DIGEST.encode())
@@ -83,21 +83,24 @@ def digest_in(path: pathlib.Path) -> str | None:
 
 @contextlib.contextmanager
 def open_datasets(path: pathlib.Path) -> Iterator[dict[str, StoredArray]]:
-    """The arrays of an HDF5 file by their full names, readable inside of the context.
+    """Opens an HDF5 file of unknown origin and yields its arrays by their full names.
 
     Args:
-        path: the file.
+        path: path of the file.
+
+    Yields:
+        The arrays, which can be read inside the context.
 
     Raises:
-        ValueError: if it is no HDF5 file or is damaged; if it holds links to other files or
-            names, arrays whose numbers stand in other files, or arrays far larger than the file.
+        ValueError: if the file is not in HDF5 or is damaged; if it has links, arrays whose values
+            are in other files, or arrays that are far larger than their bytes in the file.
     """
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(h5py.File(path, "r"))
             datasets = {name: _dataset(item, name, path) for name, item in _items(file, path)}
-        except _Refused as refusal:
-            raise ValueError(str(refusal)) from None
+        except _UnsafeError as error:
+            raise ValueError(str(error)) from None
         except ERRORS as error:
             raise ValueError(
                 f"{path} must be an HDF5 file of weights. Received: {error}. The file is damaged "
@@ -107,7 +110,7 @@ def open_datasets(path: pathlib.Path) -> Iterator[dict[str, StoredArray]]:
 
 
 def holds(path: pathlib.Path, *names: str) -> bool:
-    """Whether a file is an HDF5 file with one of these names in it."""
+    """Returns whether a file is an HDF5 file that holds an object with one of these names."""
     try:
         with h5py.File(path, "r") as file:
             return any(name in file for name in names)
@@ -115,28 +118,29 @@ def holds(path: pathlib.Path, *names: str) -> bool:
         return False
 
 
-class _Refused(Exception):
-    """A file that could be read, and must not be."""
+class _UnsafeError(Exception):
+    """The file can be read, but breaks a rule for files of unknown origin."""
 
 
-def _items(file, path):
-    """`(name, dataset)` of all arrays; groups one after the other, however they are linked."""
-    groups = [("", file)]
-    number = 0
+def _items(file: h5py.File, path: pathlib.Path) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yields the full name and the dataset of every array."""
+    # Hard links may form a cycle of groups; the depth limit ends it.
+    groups: list[tuple[str, h5py.Group]] = [("", file)]
+    count = 0
     while groups:
         prefix, group = groups.pop()
         for key in group:
-            number += 1
+            count += 1
             name = prefix + key
-            if number > MAX_ITEMS or name.count("/") > MAX_DEPTH:
-                raise _Refused(
+            if count > MAX_ITEMS or name.count("/") > MAX_DEPTH:
+                raise _UnsafeError(
                     f"{path} must hold the weights of one model. Received: more than {MAX_ITEMS} "
-                    f"arrays or {MAX_DEPTH} levels of groups. Check which file it is."
+                    f"arrays or {MAX_DEPTH} levels of groups. Check that it is the right file."
                 )
             link = group.get(key, getlink=True)
             if not isinstance(link, h5py.HardLink):
                 target = f"{getattr(link, 'filename', path.name)}:{link.path}"
-                raise _Refused(
+                raise _UnsafeError(
                     f"{path} must hold its arrays itself. Received: {name}, a link to {target}. "
                     "Weights have no links: get the file from where it was published."
                 )
@@ -147,27 +151,28 @@ def _items(file, path):
                 yield name, item
 
 
-def _dataset(item, name, path):
+def _dataset(item: h5py.Dataset, name: str, path: pathlib.Path) -> StoredArray:
     if item.external or item.is_virtual:
-        raise _Refused(
-            f"{path} must hold its arrays itself. Received: {name}, whose numbers stand in other "
+        raise _UnsafeError(
+            f"{path} must hold its arrays itself. Received: {name}, whose values are in other "
             "files. Get the file from where it was published."
         )
     size = math.prod(item.shape or ()) * item.dtype.itemsize
     stored = item.id.get_storage_size()
     chunk = math.prod(item.chunks or ()) * item.dtype.itemsize
-    # Without a filter every number has its bytes; numbers that were never written have none.
+    # Without a filter, stored values take their full size; values never written take no bytes.
     is_packed = bool(item.chunks) and item.id.get_create_plist().get_nfilters() > 0
     bound = MAX_EXPANSION * stored if is_packed else stored
     if size > bound or chunk > max(size, MAX_CHUNK):
-        raise _Refused(
-            f"{path} must hold what it says. Received: {name} of shape {item.shape}, {size} bytes "
-            f"in parts of {chunk}, in {stored} bytes of the file. It is damaged, or no weights."
+        raise _UnsafeError(
+            f"{path} must hold all values of its arrays. Received: {name} of shape {item.shape}, "
+            f"{size} bytes in chunks of {chunk}, stored in {stored} bytes. The file is damaged, or "
+            "is not a file of weights: fetch it again."
         )
     return StoredArray(item.shape or (), item.dtype, lambda: _read(item))
 
 
-def _read(item):
+def _read(item: h5py.Dataset) -> np.ndarray:
     array = stored_array.aligned_empty(item.shape)
     if array.size:
         item.read_direct(array)

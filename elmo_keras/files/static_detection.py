@@ -1,4 +1,4 @@
-"""Detection of the format of a file of word vectors, from its beginning."""
+"""Detects the format of a word vector file from its first lines."""
 
 import codecs
 import itertools
@@ -7,6 +7,7 @@ import re
 import shlex
 import statistics
 import zipfile
+from collections.abc import Sequence
 
 from elmo_keras.files import first_bytes
 from elmo_keras.files.static_formats import (
@@ -21,12 +22,13 @@ from elmo_keras.files.static_formats import (
 )
 from elmo_keras.files.static_lines import MAX_DIM, content, count_numbers, shown, split
 
-HEAD_LINES = 1_000  # lines that tell what a file is
+HEAD_LINES = 1_000  # number of lines to detect the format from
 
 _HEADER = re.compile(rb"([+-]?\d+)[ \t]+([+-]?\d+)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _INTEGER = re.compile(rb"\d+")
-# Numbers of other layouts: 0,5 or 0.5; or -0.5 with U+2212, and two with a no-break space between.
+# Also numbers of other layouts: decimal commas, a semicolon at the end, the minus sign U+2212, two
+# numbers with a no-break space between them.
 _LIKE_A_NUMBER = re.compile(
     rb"(?:[+-]|\xe2\x88\x92)?[.,]?\d(?:[\d.,;+-]|e[+-]?\d|[\x80-\xff])*", re.IGNORECASE
 )
@@ -42,14 +44,18 @@ _WORD_THEN_NUMBERS = "Write each word and its numbers as one line, with single s
 
 
 def find(path: pathlib.Path, dim: int | None) -> tuple[Source, Text | Binary]:
-    """Finds the vectors that a path stands for, and detects their format.
+    """Finds the word vectors in a file, and detects their format.
 
     Args:
-        path: of a file, plain or compressed.
-        dim: numbers that a vector must have, `None` for any.
+        path: path of a file, plain or compressed.
+        dim: required number of values in a vector; `None` accepts any.
+
+    Returns:
+        The source of the vectors, which is the first suitable file of a zip archive, and the
+        parser of its format.
 
     Raises:
-        ValueError: if there are no vectors.
+        ValueError: if the file holds no word vectors, or vectors of another `dim`.
     """
     with open(path, "rb") as file:
         head = file.read(first_bytes.SAMPLE)
@@ -72,21 +78,23 @@ def find(path: pathlib.Path, dim: int | None) -> tuple[Source, Text | Binary]:
             if member.flag_bits & 1:
                 raise ValueError(f"{member.filename} is encrypted.")
             if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError(f"{member.filename} is not compressed by the usual method.")
+                raise ValueError(f"{member.filename} is compressed by an unsupported method.")
             return _detect(Source(path, "zip", member), dim)
         except ValueError as error:
             problems.append(f"\n  {error}")
     raise ValueError(
         f"{path} must be a zip with a file of word vectors in it{f' of dim={dim}' if dim else ''}. "
-        f"Received: {len(members)} files.{''.join(problems[:10])}\nUnpack it, and name the file."
+        f"Received: {len(members)} files.{''.join(problems[:10])}\nUnpack it, and pass the path of "
+        "the file."
     )
 
 
-def _detect(source, dim):
-    """Returns the source and its format, as its first lines tell it."""
+def _detect(source: Source, dim: int | None) -> tuple[Source, Text | Binary]:
+    """Returns a source and the parser of its format."""
     with source.open() as stream:
-        # Lines may be long, in binary files above all: their sum is bounded as well.
-        head, room = [], MAX_LINE
+        # Lines may be long, especially in binary files, so their total size is bounded, too.
+        head: list[bytes] = []
+        room = MAX_LINE
         while room > 0 and len(head) <= HEAD_LINES and (line := stream.readline(room)):
             head.append(line)
             room -= len(line)
@@ -98,13 +106,13 @@ def _detect(source, dim):
     body = [(number, line) for number, line in lines[1 if header else 0 :] if line]
     num_words = said = None
     if header:
-        # Of numbers without end the first digits say enough.
+        # Python refuses to parse thousands of digits; the first 20 are enough to reject the number.
         num_words, said = (int(number[:20]) for number in header.groups())
         if num_words < 1 or not 1 <= said <= MAX_DIM or not body:
             raise ValueError(
-                f"The header of {source.name} must say how many words follow, and how many "
-                f"numbers, at most {MAX_DIM:,}, each has. Received: {shown(head[0])} as line 1"
-                f"{'' if body else ' and nothing after it'}. {DAMAGED}"
+                f"The header of {source.name} must give the number of words that follow, and the "
+                f"number of values in a vector, at most {MAX_DIM:,}. Received: {shown(head[0])} as "
+                f"line 1{'' if body else ' and nothing after it'}. {DAMAGED}"
             )
         if dim not in (None, said):
             raise _other_dim(source.name, dim, said)
@@ -113,21 +121,21 @@ def _detect(source, dim):
     if not body:
         raise ValueError(f"{source.name} must hold {_EXPECTED}. Received: blank lines. {DAMAGED}")
     if not head[-1].endswith(b"\n") and lines[-1][1]:
-        # Cut short, perhaps by the bound above.
+        # The last line may be incomplete because of the bound above.
         if len(body) > 1:
             body.pop()
         elif room <= 0:
             raise line_too_long(source.name, body[0][0])
     counts = [count_numbers(line) for _, line in body]
-    # A word of several parts may end in a number, a damaged line in anything: most lines decide.
+    # Use the median: a word with spaces may end in a number, and single lines may be damaged.
     most = statistics.median_high(counts)
     place = f"{shown(body[0][1])} as line {body[0][0]}"
     if not 1 <= most <= MAX_DIM:
         advice = (
             _DECIMAL_POINTS
             if re.search(rb"[,;|] ?[+-]?\.?\d", body[0][1])
-            else "Give the text file (.txt, .vec) that word2vec, fastText or GloVe has written, or "
-            "word2vec's binary file."
+            else "Pass a text file (.txt, .vec) of word2vec, fastText or GloVe, or a binary file "
+            "of word2vec."
         )
         raise _other_layout(source.name, place, advice)
     _check_that_there_are_words(source.name, [line for _, line in body], counts, said, dim)
@@ -138,35 +146,36 @@ def _detect(source, dim):
         if not said:
             raise _other_dim(source.name, dim, most)
         raise ValueError(
-            f"The header of {source.name} must say how many numbers its lines have, {most}. "
+            f"The header of {source.name} must give the number of values in a vector, {most}. "
             f"Received: {said}, the second number of line 1. {DAMAGED}"
         )
     return source, Text(source.name, asked, num_words)
 
 
-def _check_format(source, head, header):
-    """Refuses the formats that the first bytes reveal."""
+def _check_format(source: Source, head: bytes, header: re.Match[bytes] | None) -> None:
+    """Raises a ValueError for a known format that does not hold word vectors."""
     member = None if source.member is None else source.member.filename
     found = first_bytes.find_foreign(head, source.path, source.compression, member)
-    # Without a byte order mark UTF-16 is known by its zeros, and those may be of binary numbers.
+    # UTF-16 is detected by its zero bytes, but binary vectors after a header have zeros as well.
     if found is None or (header and first_bytes.find_encoding(head)):
         return
     path = str(source.path) if source.compression is None else "UNPACKED"
     advice = found.advice
     if found.name == first_bytes.FASTTEXT:
         advice = (
-            "Give the same vectors as text: fastText and its publishers write a .vec beside the "
-            f".bin. From a .bin alone, `fasttext print-word-vectors {shlex.quote(path)} < words.txt"
+            "Pass the .vec file instead, which fastText and its publishers provide with the .bin. "
+            f"If it is missing, `fasttext print-word-vectors {shlex.quote(path)} < words.txt"
             " > vectors.txt` writes the vectors of the words in words.txt."
         )
     elif found.name == first_bytes.PICKLE:
         advice = (
             f"Convert it with gensim: `KeyedVectors.load({path!r}).save_word2vec_format"
-            '("vectors.txt")`, or, for a whole model, `Word2Vec.load(...).wv` in its place.'
+            '("vectors.txt")`, or `Word2Vec.load(...).wv.save_word2vec_format(...)` for a complete '
+            "model."
         )
     elif found.name == first_bytes.NUMPY:
         advice = (
-            "It has numbers but no words (gensim keeps the words in the .kv beside it). "
+            "It has numbers but no words (gensim saves the words in a separate .kv file). "
             f"{_WORD_THEN_NUMBERS}"
         )
     raise ValueError(
@@ -175,11 +184,17 @@ def _check_format(source, head, header):
     )
 
 
-def _is_text(lines, first, dim):
-    """Whether text follows a header that says `dim`; else it is the binary format."""
+def _is_text(lines: Sequence[bytes], first: bytes, dim: int) -> bool:
+    """Returns whether the content after a header is text; otherwise it is binary.
+
+    Args:
+        lines: the lines after the header.
+        first: the first one that is not blank, as returned by `content`.
+        dim: number of values in a vector according to the header.
+    """
     if count_numbers(first) >= dim:
         return True
-    # It is not the line that it should be; but neither are the bytes of numbers text.
+    # A damaged line of text is still text, but binary values are not.
     sample = b"".join(lines[:100])[: 1 << 12]
     try:
         return not _CONTROL.search(codecs.getincrementaldecoder("utf-8")().decode(sample))
@@ -187,26 +202,36 @@ def _is_text(lines, first, dim):
         return False
 
 
-def _check_that_there_are_words(name, lines, counts, said, dim):
-    """Refuses a table of numbers alone, as numpy.savetxt writes it.
+def _check_that_there_are_words(
+    name: str, lines: Sequence[bytes], counts: Sequence[int], said: int | None, dim: int | None
+) -> None:
+    """Raises a ValueError for a table of numbers without words, such as numpy.savetxt writes.
 
-    A first column of different integers passes if the others are not all integers: it may hold
-    words, such as the numbers of nodes in a graph.
+    A first column of distinct integers is accepted as words, for example of the nodes of a graph,
+    if the other columns are not all integers or if `dim` excludes the first column.
+
+    Args:
+        name: name of the file, for errors.
+        lines: lines of the body that are not blank.
+        counts: `count_numbers` of each line.
+        said: number of values in a vector according to the header; `None` without a header.
+        dim: the caller's number of values in a vector, or `None`.
     """
     indented = [line.startswith((b" ", b"\t")) for line in lines]
-    # The first part of each line, and the others.
-    first, _, others = zip(*(_with_spaces(line).lstrip(b" ").partition(b" ") for line in lines))
+    # The first part of each line, and the rest of the line.
+    first, _, rest = zip(*(_with_spaces(line).lstrip(b" ").partition(b" ") for line in lines))
     are_numbers = [
         _LIKE_A_NUMBER.fullmatch(part) is not None
         and count_numbers(b" " + line) == count + (not is_indented)
         for line, part, count, is_indented in zip(lines, first, counts, indented)
     ]
     if said is not None:
-        # The header tells whether the first of the numbers is a word; or it is a row of two itself.
+        # The header's `dim` tells whether the first number is a word. But a "header" may also be
+        # the first row of a table with two columns.
         has_words = max(counts) == said or any(indented)
         is_table = all(are_numbers) and not has_words and set(counts) <= {said - 1, 1}
     elif all(are_numbers):
-        parts = (part for some in others for part in some.split(None, MAX_DIM))
+        parts = (part for numbers in rest for part in numbers.split(None, MAX_DIM))
         has_names = all(map(_INTEGER.fullmatch, first)) and len(set(first)) == len(first)
         is_sure = dim is not None and set(counts) == {dim}
         is_sure = is_sure or not all(map(_INTEGER.fullmatch, parts))
@@ -217,16 +242,22 @@ def _check_that_there_are_words(name, lines, counts, said, dim):
         is_table = 2 * len(fractions) > len(lines)
     if is_table:
         raise ValueError(
-            f"Each line of {name} must hold a word before its numbers. Received: numbers alone, "
-            f"{shown(lines[0])} in the first of them. {_WORD_THEN_NUMBERS}"
+            f"Each line of {name} must hold a word before its numbers. Received: numbers without "
+            f"words; the first line is {shown(lines[0])}. {_WORD_THEN_NUMBERS}"
         )
 
 
-def _check_words(name, tokens, place):
-    """Refuses layouts that make words of other things than words."""
-    tokens = [token for token in tokens if token]
+def _check_words(name: str, candidates: Sequence[bytes | None], place: str) -> None:
+    """Raises a ValueError if the words show another layout, such as row numbers before words.
+
+    Args:
+        name: name of the file, for errors.
+        candidates: words of the first lines; `None` for a line that could not be split.
+        place: description of the first line, for errors.
+    """
+    tokens = [token for token in candidates if token]
     half = len(tokens) / 2
-    # The first and the last part of the words that have several.
+    # The first and the last part of each word that consists of several parts.
     several = [words for words in map(_with_spaces, tokens) if b" " in words]
     first = [words.partition(b" ")[0] for words in several]
     last = [words.rpartition(b" ")[2] for words in several]
@@ -236,9 +267,9 @@ def _check_words(name, tokens, place):
     ):
         advice = _DECIMAL_POINTS
     elif sum(b"\t" in token for token in tokens) > half:
-        advice = f"Leave out the other columns. {_WORD_THEN_NUMBERS}"
+        advice = f"Remove the other columns. {_WORD_THEN_NUMBERS}"
     elif 1 < len(tokens) == len(first) and _are_consecutive(first):
-        advice = f"Leave out the numbers of the rows. {_WORD_THEN_NUMBERS}"
+        advice = f"Remove the row numbers. {_WORD_THEN_NUMBERS}"
     elif sum(re.fullmatch(rb'".+"', token) is not None for token in tokens) > half:
         advice = "Write the words without quotation marks, in R with `quote=FALSE`."
     else:
@@ -246,26 +277,26 @@ def _check_words(name, tokens, place):
     raise _other_layout(name, place, advice)
 
 
-def _are_consecutive(parts):
+def _are_consecutive(parts: Sequence[bytes]) -> bool:
     if not all(map(_INTEGER.fullmatch, parts)):
         return False
     values = [int(part[:20]) for part in parts]
     return values == list(range(values[0], values[0] + len(values)))
 
 
-def _with_spaces(line):
+def _with_spaces(line: bytes) -> bytes:
     return line.replace(b"\t", b" ")
 
 
-def _other_layout(name, place, advice):
+def _other_layout(name: str, place: str, advice: str) -> ValueError:
     return ValueError(
-        f"{name} must hold word vectors: in each line a word and at most {MAX_DIM:,} numbers, "
-        f"separated by spaces or tabs. Received: {place}. {advice}"
+        f"Each line of {name} must hold a word and at most {MAX_DIM:,} numbers, separated by "
+        f"spaces or tabs. Received: {place}. {advice}"
     )
 
 
-def _other_dim(name, dim, there):
+def _other_dim(name: str, dim: int | None, actual: int) -> ValueError:
     return ValueError(
-        f"`dim` must be the number of numbers that a vector in {name} has, {there}. "
-        f"Received: dim={dim}. Leave `dim` out to take what is there."
+        f"`dim` must be the number of values in a vector of {name}, {actual}. "
+        f"Received: dim={dim}. Leave `dim` out to accept any."
     )

@@ -1,4 +1,4 @@
-"""The formats of word vectors, and the rows of each.
+"""Parsers of word vector files: lines of text, and word2vec's binary format.
 
 Sources: word2vec, `word2vec.c` (the end of TrainModel) and `distance.c`; fastText,
 `src/fasttext.cc` (saveVectors); GloVe, `src/glove.c` (save_params).
@@ -14,40 +14,52 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from elmo_keras.files.static_lines import content, count_numbers, shown, split
 
-MAX_LINE = 10_000_000  # bytes of a line of text
-MAX_TOKEN = 10_000  # bytes of a word in a binary file
-CHUNK = 1 << 20  # bytes that are read, or parsed, at once
+MAX_LINE = 10_000_000  # bytes, of a line of text
+MAX_TOKEN = 10_000  # bytes, of a word in a binary file
+CHUNK = 1 << 20  # bytes to read or parse at once
 
 DAMAGED = "The file is damaged or cut short: fetch it again."
-_TITLES = "If it holds the names of columns, remove it; else fetch the file again."
-# Errors of gzip, bz2 and zipfile on damaged files; a wrong place to seek is an OSError.
+_COLUMN_NAMES = "If it holds the names of columns, remove it; otherwise fetch the file again."
+# Exceptions of gzip, bz2 and zipfile for damaged files; OSError also for an invalid offset.
 DAMAGES = (EOFError, NotImplementedError, OSError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A file, or a file in a zip."""
+    """A file of word vectors, which may be compressed.
+
+    Attributes:
+        path: path of the file.
+        compression: `"gzip"`, `"bz2"` or `"zip"`. Defaults to `None`: not compressed.
+        member: the file inside a zip archive. Defaults to `None`.
+    """
 
     path: pathlib.Path
-    compression: str | None = None  # "gzip", "bz2" or "zip"
+    compression: str | None = None
     member: zipfile.ZipInfo | None = None
 
     @property
     def name(self) -> str:
-        """What it is called in an error."""
+        """Name of the file, for errors."""
         return f"{self.path} ({self.member.filename})" if self.member else str(self.path)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[io.BufferedReader]:
-        """A stream of its bytes, decompressed; damages of the compression are ValueErrors."""
+        """Opens a stream of the decompressed bytes.
+
+        Raises:
+            ValueError: if the compressed data is damaged, also while the stream is read.
+        """
         try:
             with contextlib.ExitStack() as stack:
-                if self.compression == "zip":
+                stream: Any
+                if self.member is not None:
                     archive = stack.enter_context(zipfile.ZipFile(self.path))
                     stream = stack.enter_context(archive.open(self.member))
                 elif self.compression == "gzip":
@@ -70,9 +82,9 @@ class Text:
     """Lines of a word and its numbers, with or without a header.
 
     Attributes:
-        name: str. The file in an error.
-        dim: int. Numbers of a vector.
-        num_words: int or `None`. Words that the header announces; `None` without a header.
+        name: str. Name of the file, for errors.
+        dim: int. Number of values in a vector.
+        num_words: int. Number of words according to the header; `None` without a header.
     """
 
     name: str
@@ -80,8 +92,19 @@ class Text:
     num_words: int | None
 
     def rows(self, stream: io.BufferedReader) -> Iterator[tuple[str, bytes, bytes]]:
-        """Yields for each word its place, as in an error, the word and its numbers."""
-        words = blanks = 0  # so far; blank lines since the last word
+        """Yields the rows of the file.
+
+        Args:
+            stream: the file, from its beginning.
+
+        Yields:
+            `(place, word, numbers)`: the place is a description for errors, such as `"line 3"`.
+
+        Raises:
+            ValueError: if a line is invalid, or the file is cut short.
+        """
+        words = 0
+        blanks = 0  # number of blank lines since the last word
         for number in itertools.count(1):
             line = stream.readline(MAX_LINE + 1)
             if not line:
@@ -104,25 +127,35 @@ class Text:
                 continue
             token, numbers = split(line, self.dim)
             if blanks:
-                # A word that is line breaks is written as blank lines before its numbers.
+                # A word of line breaks appears as blank lines before the line of its numbers.
                 if token != b"" or count_numbers(line) != self.dim or blanks > MAX_TOKEN:
                     raise self._error(b"", number - blanks)
                 token, blanks = b"\n" * blanks, 0
-            if token is None:
+            if token is None or numbers is None:
                 raise self._error(line, number)
             yield f"line {number}", token, numbers
 
-    def _error(self, line, number):
+    def _error(self, line: bytes, number: int) -> ValueError:
         return ValueError(
             f"A line of {self.name} must hold a word and {self.dim} numbers, separated by spaces "
             f"or tabs. Received: {shown(line)} as line {number}. "
-            f"{_TITLES if number == 1 and line else DAMAGED}"
+            f"{_COLUMN_NAMES if number == 1 and line else DAMAGED}"
         )
 
     def parse(self, rows: Sequence[tuple[str, bytes]]) -> np.ndarray:
-        """Returns the vectors of pairs (the place of a line, its numbers)."""
+        """Parses numbers.
+
+        Args:
+            rows: pairs of place and numbers, as yielded by `rows`.
+
+        Returns:
+            Their vectors, a float32 array of shape `(len(rows), dim)`.
+
+        Raises:
+            ValueError: names the first row with invalid numbers.
+        """
         text = b"\n".join(numbers for _, numbers in rows).decode("ascii", "replace")
-        # Numpy would take it for the end of a line.
+        # NumPy would treat a carriage return as a line break.
         text = text.replace("\r", "?")
         try:
             return np.loadtxt(
@@ -134,39 +167,45 @@ class Text:
                 raise ValueError(
                     f"A line of {self.name} must end in {self.dim} numbers. "
                     f"Received: {shown(numbers)} after the word in {place}. "
-                    f"{_TITLES if place == 'line 1' else DAMAGED}"
+                    f"{_COLUMN_NAMES if place == 'line 1' else DAMAGED}"
                 ) from error
-        # One of them is no number; alone it says so.
+        # Parsed alone, the invalid row raises the error above.
         return np.concatenate([self.parse([row]) for row in rows])
 
 
 @dataclasses.dataclass(frozen=True)
 class Binary:
-    """word2vec's binary format: a header, then each word with the bytes of its numbers."""
+    """word2vec's binary format: a header, then each word with its float32 values.
+
+    Attributes:
+        name: str. Name of the file, for errors.
+        dim: int. Number of values in a vector.
+        num_words: int. Number of words according to the header.
+    """
 
     name: str
     dim: int
     num_words: int
 
     def rows(self, stream: io.BufferedReader) -> Iterator[tuple[str, bytes, bytes]]:
-        """What to call a word in an error, the word, its numbers."""
+        """Yields the rows of the file, as `Text.rows` does; a place is for example `"word 3"`."""
         stream.readline(MAX_LINE)
         size = 4 * self.dim
         data, start = b"", 0
         for number in itertools.count(1):
             while True:
-                # Some programs write a line break behind each vector.
+                # Some programs write a line break after each vector.
                 limit = start + data.startswith(b"\n", start) + MAX_TOKEN
                 end = data.find(b" ", start, limit + 1)
                 if 0 <= end <= len(data) - size - 1:
                     break
                 if end < 0 and len(data) > limit:
-                    raise self._error(number, f"no space within {MAX_TOKEN:,} bytes behind")
+                    raise self._error(number, f"no space within {MAX_TOKEN:,} bytes after")
                 more = stream.read(CHUNK)
                 if not more:
                     rest = data[start:]
                     if rest not in (b"", b"\n") or number <= self.num_words:
-                        raise self._error(number, f"the end of the file {len(rest)} bytes behind")
+                        raise self._error(number, f"the end of the file {len(rest)} bytes after")
                     return
                 data, start = data[start:] + more, 0
             token = data[start:end].removeprefix(b"\n")
@@ -174,20 +213,20 @@ class Binary:
             yield f"word {number}", token, data[end + 1 : start]
 
     def parse(self, rows: Sequence[tuple[str, bytes]]) -> np.ndarray:
-        """The vectors of pairs (what to call a word, its numbers)."""
+        """Parses numbers, as `Text.parse` does."""
         data = b"".join(numbers for _, numbers in rows)
         return np.frombuffer(data, dtype="<f4").reshape(-1, self.dim)
 
-    def _error(self, number, received):
+    def _error(self, number: int, received: str) -> ValueError:
         return ValueError(
-            f"{self.name} begins as word2vec's binary format does and says that it has "
-            f"{self.num_words} words; each must be followed by a space and {self.dim} float32. "
+            f"{self.name} must hold {self.num_words} words, as its header in word2vec's binary "
+            f"format says, each with a space and {self.dim} float32 values after it. "
             f"Received: {received} the beginning of word {number}. {DAMAGED}"
         )
 
 
 def line_too_long(name: str, number: int) -> ValueError:
-    """Makes the error for a line without an end."""
+    """Returns the error for a line that is too long."""
     return ValueError(
         f"Every line of {name} must end in a line break, within {MAX_LINE:,} bytes. Received: more "
         f"than {MAX_LINE:,} bytes in line {number}. {DAMAGED}"
@@ -195,5 +234,5 @@ def line_too_long(name: str, number: int) -> ValueError:
 
 
 def damage(name: object, error: Exception) -> ValueError:
-    """Makes the error for a file that cannot be unpacked."""
+    """Returns the error for a file that cannot be decompressed."""
     return ValueError(f"{name} must be readable. Received: {error}. {DAMAGED}")

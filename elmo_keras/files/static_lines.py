@@ -9,16 +9,16 @@ MAX_DIM = 100_000
 
 _BLANKS = b" \t"
 _NUMBER = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)", re.IGNORECASE)
-# `bytes.rsplit` without a separator splits at all white space of ASCII: let blanks alone be that.
+# `bytes.rsplit` splits at all ASCII white space, but only spaces and tabs are separators.
 _TO_SPACES = bytes.maketrans(b"\t\n\v\f\r", b" ????")
 
 
 def content(line: bytes, number: int = 0) -> bytes:
-    """Removes a line's end, white space before it, and from line 1 a UTF-8 byte order mark.
+    """Removes the line break, spaces and tabs before it, and the byte order mark of line 1.
 
     Args:
         line: bytes, with or without a line break.
-        number: int. The line's number, from 1. Defaults to `0`, for any line but the first.
+        number: int. Number of the line, starting at 1. Defaults to `0`: not the first line.
     """
     line = line.removesuffix(b"\n").removesuffix(b"\r").rstrip(_BLANKS)
     return line.removeprefix(UTF8_MARK) if number == 1 else line
@@ -27,17 +27,17 @@ def content(line: bytes, number: int = 0) -> bytes:
 def split(line: bytes, dim: int) -> tuple[bytes, bytes] | tuple[None, None]:
     """Splits a line into a word and its numbers.
 
-    The numbers are counted from the end, because words of glove.840B hold spaces of their own.
-    White space around the word belongs to no word.
+    The numbers are the last `dim` parts of the line, because words of glove.840B contain spaces.
+    Spaces and tabs around the word are not part of it.
 
     Args:
-        line: bytes, as `content` returns it.
-        dim: int. Numbers of a vector.
+        line: bytes, as returned by `content`.
+        dim: int. Number of values in a vector.
 
     Returns:
-        The word and the numbers, these with single spaces between them; the word is empty if the
-        line begins with white space and holds `dim` numbers. `(None, None)` if there are fewer
-        parts. Whether the last parts are numbers is not checked.
+        The word and the numbers, which are separated by single spaces. The word is empty if the
+        line starts with a space or a tab and has exactly `dim` parts. `(None, None)` if the line
+        has too few parts. The numbers are not parsed: they may be any text.
 
     Example:
 
@@ -57,9 +57,10 @@ def split(line: bytes, dim: int) -> tuple[bytes, bytes] | tuple[None, None]:
 
 
 def count_numbers(line: bytes) -> int:
-    """Counts the numbers that a line ends in, up to `MAX_DIM + 1`.
+    """Counts the numbers at the end of a line, up to `MAX_DIM + 1`.
 
-    The first part of a line is a word, also where it is a number, unless white space precedes it.
+    The first part of the line is a word and is not counted, even if it is a number, unless a space
+    or a tab precedes it.
     """
     parts = line.translate(_TO_SPACES).rsplit(None, MAX_DIM + 1)
     if not line.startswith((b" ", b"\t")):

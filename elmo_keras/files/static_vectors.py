@@ -1,4 +1,4 @@
-"""Word vectors that know no context: the files of word2vec, fastText and GloVe."""
+"""Reads static word vectors from the files of word2vec, fastText and GloVe."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from elmo_keras.files import static_detection
-from elmo_keras.files.static_formats import CHUNK, DAMAGED
+from elmo_keras.files.static_formats import CHUNK, DAMAGED, Binary, Text
 
 
 def read_static_vectors(
@@ -16,46 +16,48 @@ def read_static_vectors(
     max_words: int | None = None,
     dim: int | None = None,
 ) -> tuple[list[str], np.ndarray]:
-    """Reads a file of word vectors, whatever program wrote it.
+    """Reads a file of word vectors in the text or binary format of word2vec, fastText or GloVe.
 
-    The content tells the format: word2vec as text, which is also fastText's `.vec`, word2vec as
-    binary, or GloVe; each of them plain, as gzip or bzip2, or as the first fitting file of a zip.
-    If a word comes twice, the first one counts. The file is read as a stream, no further than to
-    the last word that is asked for, and memory is taken for the vectors that are kept.
+    The format is detected from the content: word2vec's text format, which fastText uses for `.vec`
+    files, word2vec's binary format, or GloVe's text format. The file may be plain, compressed with
+    gzip or bzip2, or a zip archive, of which the first suitable file is read. If a word occurs
+    twice, its first vector counts. The file is read as a stream, up to the last word that is
+    needed, so that memory holds only the vectors to keep.
 
     Text is UTF-8, with these rules:
 
-    - Any run of spaces and tabs separates a word from its numbers and one number from the next.
-      White space at the begin and the end of a line is ignored.
-    - The numbers are the last parts of a line, so a word may hold white space: `". . ."`.
-      A line that begins with white space and holds numbers alone has the word `""`.
-    - Blank lines at the end of the file are ignored, and the last line break may be missing, unless
-      the header announces more words than the file then holds.
-    - A blank line before a line that begins with white space and holds numbers alone is a word that
-      is a line break, `"\\n"`, as gensim writes it; several blank lines are as many line breaks.
-      Any other blank line is an error.
-    - Other layouts are errors: commas or semicolons between numbers, decimal commas, more columns
-      than a word and its numbers, numbers without words. Without a header, a first column of
-      different whole numbers passes as words if `dim` or a fraction in the other columns shows
-      that it is not one of them.
+    - Spaces and tabs, in any number, separate a word from its numbers and the numbers from each
+      other. At the beginning and the end of a line they are ignored.
+    - The numbers are the last parts of a line, so a word may contain spaces: `". . ."`.
+      A line that begins with a space or a tab and holds only numbers has the word `""`.
+    - Blank lines at the end of the file are ignored. The last line break may be missing, unless
+      the header announces more words than the file holds.
+    - Blank lines before a line that begins with a space or a tab and holds only numbers are a word
+      of as many line breaks, `"\\n"`, as gensim writes it. Any other blank line is an error.
+    - Other layouts are errors: commas or semicolons between numbers, decimal commas, additional
+      columns, numbers without words. Without a header, a first column of distinct integers is
+      accepted as words if `dim`, or a fraction in another column, shows that it is not part of the
+      vectors.
 
     Args:
         path: path of the file.
-        words: the words to keep, those of them that the file has. `None`, the default, keeps all.
-        max_words: int. How many words to keep at most; the programs write frequent words first.
-            `None`, the default, keeps all.
-        dim: int. How many numbers a vector must have, to choose among the files of a zip or to be
-            sure. `None`, the default, takes what the file has.
+        words: iterable of str. Words to keep; words that the file does not hold are ignored.
+            Defaults to `None`: all words.
+        max_words: int. Maximum number of words to keep. Most files list frequent words first.
+            Defaults to `None`: no limit.
+        dim: int. Required number of values in a vector. It also selects the file in a zip archive.
+            Defaults to `None`: any number.
 
     Returns:
-        The kept words, a list of str in the order of the file, and their vectors, a float32 array
-        of shape `(number of words, dim)`.
+        The words, a list of str in the order of the file, and their vectors, a float32 array of
+        shape `(number of words, dim)`.
 
     Raises:
         FileNotFoundError: if the file does not exist.
-        ValueError: if it is none of these formats, damaged, cut short, or of another `dim`. The
-            file and the line, or the number of the word in a binary file, are named. Of fastText's
-            `.bin`, gensim's `.kv` and other known formats the error says how to convert them.
+        ValueError: if an argument is invalid, or if the file is in another format, damaged, cut
+            short, or of another `dim`. The error names the line, or in a binary file the number of
+            the word. For fastText's `.bin`, gensim's `.kv` and other known formats it explains how
+            to convert the file.
 
     Example:
 
@@ -70,7 +72,8 @@ def read_static_vectors(
         is_int = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if value is not None and not (is_int and value > 0):
             raise ValueError(
-                f"`{name}` must be a positive int, or None. Received: {name}={value!r}"
+                f"`{name}` must be a positive int or None. Received: {name}={value!r}. Leave it "
+                "out for any number."
             )
     wanted = None if words is None else _set_of_words(words)
     limits = [max_words, None if wanted is None else len(wanted)]
@@ -88,33 +91,45 @@ def read_static_vectors(
     return kept.words, kept.vectors()
 
 
-def _set_of_words(words):
+def _set_of_words(words: Iterable[str]) -> frozenset[str]:
     if isinstance(words, (str, bytes)):
-        received = f"the bare str {words!r:.60}"
+        received: str | None = f"the bare str {words!r:.60}"
+        wanted: frozenset[str] = frozenset()
     else:
-        words = frozenset(words)
-        received = next((repr(word) for word in words if not isinstance(word, str)), None)
+        wanted = frozenset(words)
+        received = next((repr(word) for word in wanted if not isinstance(word, str)), None)
     if received is not None:
         raise ValueError(
-            f"`words` must be str in a list, a set or the like. Received: {received}. Pass the "
-            "words to keep, or None for all."
+            f"`words` must be a list, a set or another iterable of str. Received: {received}. Pass "
+            "the words to keep, or None for all."
         )
-    return words
+    return wanted
 
 
 class _Kept:
-    """The words that are kept, and their vectors in one array that grows with them."""
+    """The words to keep, and their vectors in one growing array.
 
-    def __init__(self, layout):
-        self.words = []
-        self._seen = set()
+    Args:
+        layout: parser of the vectors.
+    """
+
+    def __init__(self, layout: Text | Binary) -> None:
+        self.words: list[str] = []
+        self._seen: set[str] = set()
         self._layout = layout
-        self._pending = []  # places and numbers, not parsed yet
+        self._pending: list[tuple[str, bytes]] = []  # places and numbers that are not parsed yet
         self._pending_bytes = 0
         self._rows = np.empty((0, layout.dim), dtype="float32")
         self._length = 0
 
-    def add(self, place, word, numbers):
+    def add(self, place: str, word: str, numbers: bytes) -> None:
+        """Adds a word, unless it has been added before.
+
+        Args:
+            place: description of the row, for errors.
+            word: the word.
+            numbers: the numbers, to be parsed later.
+        """
         if word in self._seen:
             return
         self._seen.add(word)
@@ -124,12 +139,13 @@ class _Kept:
         if self._pending_bytes >= CHUNK:
             self._parse()
 
-    def vectors(self):
+    def vectors(self) -> np.ndarray:
+        """Returns the vectors of `words`, an array of shape `(number of words, dim)`."""
         self._parse()
         self._resize(self._length)
         return self._rows
 
-    def _parse(self):
+    def _parse(self) -> None:
         if not self._pending:
             return
         block = self._layout.parse(self._pending)
@@ -137,8 +153,8 @@ class _Kept:
         if not is_finite.all():
             place, _ = self._pending[int(is_finite.argmin())]
             raise ValueError(
-                f"The numbers in {self._layout.name} must be finite. Received: NaN, or a number "
-                f"beyond float32, in {place}. {DAMAGED}"
+                f"The numbers in {self._layout.name} must be finite in float32. Received: NaN, "
+                f"infinity or a larger number in {place}. {DAMAGED}"
             )
         end = self._length + len(block)
         if end > len(self._rows):
@@ -147,6 +163,6 @@ class _Kept:
         self._length = end
         self._pending, self._pending_bytes = [], 0
 
-    def _resize(self, length):
-        # In place: a copy would take the memory of both. Nobody holds a view of it yet.
+    def _resize(self, length: int) -> None:
+        # In place, because a copy would need twice the memory. No view of the array exists yet.
         self._rows.resize((length, self._layout.dim), refcheck=False)

@@ -1,4 +1,4 @@
-"""Arrays in files: their shape and type are known before they take memory."""
+"""Arrays in files, whose shape and dtype are known before they are read."""
 
 import dataclasses
 import math
@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-# TensorFlow tensors start at multiples of this address; an array that does too needs no copy.
+# Bytes. TensorFlow takes over an array without a copy if its address is a multiple of this.
 ALIGNMENT = 64
 
 
 class UnreadableArrayError(ValueError):
-    """An array of a file that cannot be read, or that holds NaN or infinity."""
+    """An array in a file cannot be read, or holds NaN or infinity."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +19,8 @@ class StoredArray:
     """An array in a file.
 
     Attributes:
-        shape: tuple of int.
-        dtype: numpy dtype.
+        shape: shape of the array.
+        dtype: dtype in the file.
         read: function that reads the array; each call returns a new one.
     """
 
@@ -30,10 +30,13 @@ class StoredArray:
 
 
 def aligned_empty(shape: Sequence[int]) -> np.ndarray:
-    """Allocates a float32 array whose memory TensorFlow takes over without a copy.
+    """Allocates a float32 array whose memory TensorFlow can take over without a copy.
 
     Args:
-        shape: of the array. Its values are undefined.
+        shape: shape of the array.
+
+    Returns:
+        The array, with undefined values.
     """
     size = 4 * math.prod(shape)
     memory = np.empty(size + ALIGNMENT, dtype="uint8")
@@ -46,21 +49,22 @@ def read_finite(array: StoredArray, name: str, source: str) -> np.ndarray:
 
     Args:
         array: the array in the file.
-        name: of the array, for errors.
+        name: name of the array, for errors.
         source: name of the file, for errors.
 
     Raises:
         UnreadableArrayError: if the array cannot be read, or holds NaN or infinity.
     """
     try:
-        with np.errstate(over="ignore"):  # Values too large for float32 become infinite: see below.
+        # Values too large for float32 become infinite and are rejected below.
+        with np.errstate(over="ignore"):
             values = np.asarray(array.read(), dtype="float32")
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise UnreadableArrayError(
             f"The weights in {source} must be readable. Received: an error at {name} ({error}). "
             "The file is damaged or cut short: fetch it again."
         ) from error
-    # A finite sum proves finite values; an infinite one may come from huge finite values.
+    # A finite sum proves that all values are finite, but huge finite values may sum to infinity.
     with np.errstate(over="ignore", invalid="ignore"):
         is_finite = np.isfinite(values.sum()) or np.isfinite(values).all()
     if not is_finite:

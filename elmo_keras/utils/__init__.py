@@ -1,1 +1,1 @@
-"""Tools that know neither Keras nor ELMo."""
+"""Helpers that depend on neither Keras nor ELMo."""

@@ -1,4 +1,4 @@
-"""Which keyword arguments a class takes, to tell a misspelt one from a damaged file."""
+"""Checks of keyword arguments, which tell a misspelt name from a damaged file."""
 
 import difflib
 import inspect
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def arguments_of(cls: type) -> set[str]:
-    """The names of the keyword arguments of a class, those that it passes on to its bases too.
+    """Returns the names of a class's keyword arguments, including those it passes to its bases.
 
     Args:
-        cls: a class of layers or models.
+        cls: class of a layer or a model.
 
     Example:
 
@@ -28,20 +28,28 @@ def arguments_of(cls: type) -> set[str]:
         if not any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
             break
         if base.__module__.partition(".")[0] == "keras":
-            break  # It takes no more than it names.
+            break  # Keras accepts only the arguments that its constructors name.
     return names
 
 
 def check_arguments(options: Mapping[str, Any], known: Iterable[str], owner: str) -> None:
-    """Raises a ValueError for options that are not among the known ones.
+    """Checks that all options are known.
 
     Args:
-        options: arguments by name.
-        known: the names that there are.
-        owner: the method that takes them, in the error.
+        options: values of the options by name.
+        known: names of the known options.
+        owner: name of the method that takes the options, for errors.
 
     Raises:
-        ValueError: that names the unknown options, the known ones, and one that looks alike.
+        ValueError: names the unknown options, the known ones, and a similar one.
+
+    Example:
+
+    >>> from elmo_keras.utils.arguments import check_arguments
+    >>> check_arguments({"dropuot": 0.5}, ["dropout", "name"], "ElmoLayer")
+    Traceback (most recent call last):
+    ...
+    ValueError: The options of ElmoLayer must be among dropout, name. Received: dropuot=0.5. ...
     """
     known = sorted(known)
     unknown = sorted(options.keys() - set(known))
@@ -56,13 +64,14 @@ def check_arguments(options: Mapping[str, Any], known: Iterable[str], owner: str
 
 
 def check_model_arguments(cls: type, kwargs: Mapping[str, Any]) -> None:
-    """Raises a ValueError for keyword arguments that a class of models would pass on to Keras.
+    """Checks the keyword arguments that a model's constructor does not name.
 
-    Keras accepts any keyword of a Functional model without a word.
+    Only `name` and `trainable` are allowed. Without the check they would reach Keras, whose
+    functional models accept any keyword argument silently.
 
     Args:
         cls: class of the model.
-        kwargs: its `**kwargs`, those that its constructor does not name.
+        kwargs: the `**kwargs` of its constructor.
 
     Raises:
         ValueError: names the unknown arguments, the known ones, and a similar one.

@@ -1,24 +1,35 @@
-"""Modules that are imported when they are first used."""
+"""Modules that are imported at their first use."""
 
 import importlib
+from typing import Any
 
 
 class OptionalModule:
-    """A module that is imported at its first attribute access, not before.
+    """A module that is imported at its first attribute access.
 
-    `import elmo_keras` stays cheap, and works where the module is not installed; whoever then
-    needs it reads in the error what it is needed for and how to get it.
+    `import elmo_keras` is therefore fast and does not need the module. If the module is missing
+    at its first use, the error says what needs it and how to install it.
 
     Args:
-        name: str. The module, for example `"tensorflow"`.
-        purpose: str. What needs it and what to do without it, one sentence.
+        name: str. Name of the module, for example `"tensorflow"`.
+        purpose: str. Text of the error: what needs the module, and what to do without it.
+
+    Raises:
+        ImportError: at an attribute access, if the module cannot be imported.
+
+    Example:
+
+    >>> from elmo_keras.utils.optional_module import OptionalModule
+    >>> numbers = OptionalModule("fractions", "Exact arithmetic needs it.")
+    >>> numbers.Fraction(1, 2) + numbers.Fraction(1, 3)
+    Fraction(5, 6)
     """
 
-    def __init__(self, name, purpose):
+    def __init__(self, name: str, purpose: str) -> None:
         self._name = name
         self._purpose = purpose
 
-    def __getattr__(self, attribute):
+    def __getattr__(self, attribute: str) -> Any:
         try:
             module = importlib.import_module(self._name)
         except ImportError as error:

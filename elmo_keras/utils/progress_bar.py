@@ -1,11 +1,11 @@
-"""The progress bar of every long-running call outside of Keras' own `fit` and `predict`."""
+"""The progress bar of all long-running calls, except Keras's `fit` and `predict`."""
 
 from types import TracebackType
 from typing import Any
 
 
 class ProgressBar:
-    """A progress bar in the terminal: items done, tokens per second and, if known, time left.
+    """A progress bar in the terminal that shows finished items, tokens per second and time left.
 
     rich draws the bar and is imported when the bar starts. Lines that are printed meanwhile appear
     above the bar.
@@ -14,8 +14,8 @@ class ProgressBar:
         label: str. The activity, such as `"Embedding"`.
         unit: str. The plural noun of the items that are counted, such as `"sentences"`.
         total: int or `None`. The number of items, or `None` if it is unknown. Defaults to `None`.
-        completed: int. Items that are done already. Defaults to `0`.
-        enabled: bool. Whether to show the bar; all methods do nothing otherwise. Defaults to
+        completed: int. Number of items that are finished already. Defaults to `0`.
+        enabled: bool. Whether to show the bar; otherwise all methods do nothing. Defaults to
             `True`.
 
     Example:
@@ -66,7 +66,12 @@ class ProgressBar:
             self._bar = None
 
     def advance(self, items: int, tokens: int = 0) -> None:
-        """Adds finished items and the number of tokens that they hold."""
+        """Advances the bar.
+
+        Args:
+            items: number of newly finished items.
+            tokens: number of tokens in these items. Defaults to `0`.
+        """
         if self._bar is None:
             return
         self._tokens += tokens
