@@ -1,4 +1,4 @@
-"""SavedModels that take text, and load where elmo_keras is not installed."""
+"""Export of SavedModels that accept text and load where elmo_keras is not installed."""
 
 import os
 import warnings
@@ -17,7 +17,7 @@ from elmo_keras.utils.optional_module import tensorflow as tf
 
 @runtime_checkable
 class _ServedModel(Protocol):
-    """A model that says how it is served. Task models are such models.
+    """A model that defines its endpoints' inputs and outputs, such as a task model.
 
     Attributes:
         backbone: the text encoder, for the endpoints `embed` and `embed_tokens`.
@@ -30,10 +30,10 @@ class _ServedModel(Protocol):
     def tokenizer(self) -> Tokenizer: ...
 
     def serving_inputs(self, tokens: Any) -> Any:
-        """The model's inputs for tokens `(batch, time)`, string, `""` as padding."""
+        """Returns the model's inputs for tokens `(batch, time)`, string, `""` as padding."""
 
     def serving_outputs(self, tokens: Any, outputs: Any) -> dict[str, Any]:
-        """The answers of an endpoint, by name, for tokens and the model's outputs."""
+        """Returns the outputs of an endpoint, by name, for tokens and the model's outputs."""
 
 
 def export_saved_model(
@@ -41,12 +41,12 @@ def export_saved_model(
 ) -> None:
     """Writes a Keras model that starts at strings as a SavedModel.
 
-    | endpoint | takes | for |
+    | endpoint | input | exists for |
     |---|---|---|
     | `serve`, also `serving_default` | `text`: `(batch,)` string | every model |
     | `tokens` | `tokens`: `(batch, time)` string, `""` as padding | models that start at tokens |
     | `embed` | `text` | task models, and models with one ElmoLayer |
-    | `embed_tokens` | `tokens` | those of them that start at tokens |
+    | `embed_tokens` | `tokens` | the models of `embed` that start at tokens |
 
     `embed` and `embed_tokens` return `tokens`, `mask` and `embeddings`, the output of the encoder
     (`embeddings_0` and so on for several outputs). The other endpoints return the `serving_outputs`
@@ -62,15 +62,15 @@ def export_saved_model(
         verbose: bool. Whether Keras prints the endpoints and their contents. Defaults to `False`.
 
     Raises:
-        ValueError: if the model does not start at strings, holds an ElmoLayer with
-            `state="carry"` or weights that are not finite, or the backend is not TensorFlow.
+        ValueError: if the model does not start at strings, if it contains an ElmoLayer with
+            `state="carry"` or weights that are not finite, or if the backend is not TensorFlow.
 
     Example:
 
     ```python
     elmo_keras.serving.export_saved_model(model, "served/")
 
-    # elsewhere, with TensorFlow alone
+    # in a process that needs only TensorFlow
     served = tf.saved_model.load("served/")
     served.serve(tf.constant(["A lovely film."]))["labels"]
     ```
@@ -87,30 +87,31 @@ def export_saved_model(
     tokenizer = _tokenizer(model, encoder)
     embedder: Any = keras.Model(*vectors) if encoder else None
 
-    def inputs_of(tokens):
+    def inputs_of(tokens: Any) -> Any:
         return model.serving_inputs(tokens) if isinstance(model, _ServedModel) else tokens
 
-    def predict(text):
+    def predict(text: Any) -> dict[str, Any]:
         return _by_name(model(text, training=False))
 
-    def predict_tokens(tokens):
+    def predict_tokens(tokens: Any) -> dict[str, Any]:
         tokens = at_least_one_step(tokens)
         outputs = model(inputs_of(tokens), training=False)
         if isinstance(model, _ServedModel):
             return model.serving_outputs(tokens, outputs)
         return _by_name(outputs)
 
-    def embed_text(text):
+    def embed_text(text: Any) -> dict[str, Any]:
         return _embeddings(encoder, tokenizer(text), embedder(text, training=False))
 
-    def embed_tokens(tokens):
+    def embed_tokens(tokens: Any) -> dict[str, Any]:
         tokens = at_least_one_step(tokens)
         return _embeddings(encoder, tokens, embedder(inputs_of(tokens), training=False))
 
     text = [keras.InputSpec(shape=(None,), dtype="string", name="text")]
     tokens = [keras.InputSpec(shape=(None, None), dtype="string", name="tokens")]
     archive = keras.export.ExportArchive()
-    for layer in model.layers:  # Not the model: its optimizer may hold what cannot be saved.
+    # Tracks the layers, not the model: some optimizers cannot be saved.
+    for layer in model.layers:
         archive.track(layer)
     if starts_at_sentences:
         archive.add_endpoint("serve", predict, text)
@@ -127,13 +128,13 @@ def export_saved_model(
     if any(layer.needs_tensorflow_text for layer in _layers(model, Tokenizer)):
         warnings.warn(
             f"The SavedModel in {directory} holds tensorflow-text ops: a process that loads it "
-            "must `import tensorflow_text` first. Tokenizer('words') needs TensorFlow alone.",
+            "must `import tensorflow_text` first. Tokenizer('words') needs only TensorFlow.",
             stacklevel=2,
         )
 
 
-def _starts_at_sentences(model):
-    """Whether the model's graph starts at sentences; else it starts at tokens, or at their ids."""
+def _starts_at_sentences(model: keras.Model) -> bool:
+    """Whether the model's graph starts at sentences. Otherwise it starts at tokens or ids."""
     inputs = model.inputs if isinstance(getattr(model, "inputs", None), list) else []
     if len(inputs) == 1:
         rank = len(inputs[0].shape)
@@ -148,10 +149,10 @@ def _starts_at_sentences(model):
     )
 
 
-def _encoder(model):
-    """The encoder whose vectors are served, and the inputs and outputs of a model of them.
+def _encoder(model: keras.Model) -> tuple[Any, Any]:
+    """Returns the encoder for the `embed` endpoints, and `(inputs, outputs)` of a model of it.
 
-    `None` unless there is one such layer, which the model itself applies once.
+    Returns `(None, None)` unless the model has exactly one encoder and applies it exactly once.
     """
     backbone = getattr(model, "backbone", None)
     encoders = [backbone] if isinstance(backbone, TextEncoder) else _layers(model, ElmoLayer)
@@ -160,13 +161,13 @@ def _encoder(model):
     (encoder,) = encoders
     outputs = []
 
-    def call(layer, *args, **kwargs):
+    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
         result = layer(*args, **kwargs)
         if layer is encoder:
             outputs.append(result)
         return result
 
-    # The layer may be a part of other models, too: its outputs in this one are computed again.
+    # The layer may also belong to other models. Rebuilding the graph finds its output in this one.
     graph = keras.models.clone_model(
         keras.Model(model.inputs, model.outputs),
         clone_function=lambda layer: layer,
@@ -175,29 +176,30 @@ def _encoder(model):
     return (encoder, (graph.inputs, outputs[0])) if len(outputs) == 1 else (None, None)
 
 
-def _layers(model, cls):
+def _layers(model: keras.Model, cls: type) -> list[Any]:
     return [layer for layer in sub_layers(model) if isinstance(layer, cls)]
 
 
-def _tokenizer(model, encoder):
-    """The layer that splits raw sentences: the model's own, or the encoder's."""
+def _tokenizer(model: keras.Model, encoder: TextEncoder | None) -> Tokenizer:
+    """Returns the layer that splits raw sentences: the model's tokenizer, or the encoder's."""
     own = [layer for layer in model.layers if isinstance(layer, Tokenizer)]
     if len(own) == 1:
         return own[0]
     return encoder.tokenizer if encoder is not None else Tokenizer()
 
 
-def _by_name(outputs):
-    """Outputs as the dict that a signature needs."""
+def _by_name(outputs: Any) -> dict[str, Any]:
+    """Converts outputs to a dict, as a signature needs them."""
     if isinstance(outputs, (list, tuple)):
         return {f"outputs_{i}": output for i, output in enumerate(outputs)}
     return outputs if isinstance(outputs, dict) else {"outputs": outputs}
 
 
-def _embeddings(encoder, tokens, outputs):
+def _embeddings(encoder: TextEncoder, tokens: Any, outputs: Any) -> dict[str, Any]:
+    """Returns the outputs of an `embed` endpoint by name."""
     mask = tf.not_equal(tokens, "")
     if encoder.keep_boundaries:
-        mask = tf.pad(mask, [[0, 0], [2, 0]], constant_values=True)  # two steps more
+        mask = tf.pad(mask, [[0, 0], [2, 0]], constant_values=True)  # the sentence boundaries
     result = {"tokens": tokens, "mask": mask}
     if isinstance(outputs, (list, tuple)):
         result.update({f"embeddings_{i}": output for i, output in enumerate(outputs)})

@@ -36,7 +36,7 @@ class PaddedLayout(SequenceLayout):
     (TensorShape([5, 2, 3]), TensorShape([2, 5, 3]))
     """
 
-    def __init__(self, x: Any, mask: Any = None):
+    def __init__(self, x: Any, mask: Any = None) -> None:
         if mask is None:
             mask = ops.ones_like(x[..., 0], dtype="bool")
         self.mask = ops.swapaxes(mask, 0, 1)[..., None]

@@ -28,7 +28,7 @@ from elmo_keras.text.conversion import check_rows
 from elmo_keras.text.tokenizer import Tokenizer
 
 OUTPUTS = ("mix", "all", "average", "top")
-# The arguments that decide which weights a layer has of its own, and the paths of these.
+# The arguments that determine the layer's own weights, and prefixes of the paths of these weights.
 _DECIDE_OWN_WEIGHTS = {"output", "num_representations", "state", "max_rows"}
 _OWN_WEIGHTS = ("scalar_mix_", "lstm_states/")
 
@@ -47,21 +47,21 @@ class ElmoLayer(TextEncoder):
     y = gamma * sum_j softmax(scalars)_j * layer_j
     ```
 
-    Note on masking: every output has a Keras mask, and padded positions are exactly 0. Padding
-    stands on the right: empty tokens, or rows of zero ids.
+    Note on masking: every output has a Keras mask, and padded positions are exactly 0. Padding is
+    on the right: empty tokens, or rows of zero ids.
 
     Note on processes: TensorFlow hangs in a forked child process whose parent has run a model.
     Start workers with `multiprocessing.get_context("spawn")`, or load the model in each of them.
 
     Note on determinism: the vectors of a sentence depend on that sentence alone, not on the batch,
-    the padding or earlier calls. `state="carry"` and a `layer_norm` named after a program are the
-    exceptions.
+    the padding or earlier calls. The exceptions are `state="carry"`, and `layer_norm="bilm-tf"` or
+    `"allennlp"`.
 
     Args:
-        token_encoder: `TokenEncoder`, such as a `CharCNN`. Defaults to `None`, a `CharCNN()` of the
-            published "small" sizes.
-        bilstm: `BiLSTMStack` with the output size of the token encoder. Defaults to `None`, one of
-            the published "small" sizes.
+        token_encoder: `TokenEncoder`, such as a `CharCNN`. Defaults to `None`, a `CharCNN` with the
+            sizes of the published "small" model.
+        bilstm: `BiLSTMStack` with the output size of the token encoder. Defaults to `None`, a stack
+            with the sizes of the published "small" model.
         output: str or int. Defaults to `"mix"`.
             - `"mix"`: the learned weighted sum of all layers.
             - `"all"`: all layers, on an axis after time; layer 0 holds the tokens without context.
@@ -83,8 +83,8 @@ class ElmoLayer(TextEncoder):
         max_rows: int. Largest batch with `state="carry"`. Defaults to `128`.
         tokenizer: `elmo_keras.text.Tokenizer` for raw sentences, or the name of its method.
             Defaults to `"words"`.
-        allow_spaces: bool. Whether tokens may hold white space. Defaults to `False`: a token with
-            white space is an error, because it is most often a sentence that was not split.
+        allow_spaces: bool. Whether tokens may contain white space. Defaults to `False`: a token
+            with white space is an error, because it is most often a sentence that was not split.
         **kwargs: Layer keyword arguments, like `trainable`, `name` and `dtype`.
 
     Input shape:
@@ -95,8 +95,8 @@ class ElmoLayer(TextEncoder):
           `(batch, time, *token_encoder.ids_shape)`
 
     Output shape:
-        `(batch, time, dim)` float, for `"all"` `(batch, time, layers, dim)`; `dim` is twice the
-        size of a projection. For several representations a list.
+        `(batch, time, dim)` float, for `output="all"` `(batch, time, layers, dim)`; `dim` is twice
+        the size of the projection. A list of them for several representations.
 
     Raises:
         ValueError: if text is not a batch, if ids have a wrong shape or are out of range, or if
@@ -136,15 +136,21 @@ class ElmoLayer(TextEncoder):
         tokenizer: Tokenizer | str = "words",
         allow_spaces: bool = False,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         _check_parts(token_encoder, bilstm)
         if state not in STATES:
-            raise ValueError(f"`state` must be one of {STATES}. Received: state={state!r}")
+            raise ValueError(
+                f"`state` must be one of {STATES}. Received: state={state!r}. Use 'zeros' for "
+                "results that do not depend on earlier calls."
+            )
         check_bool("keep_boundaries", keep_boundaries)
         check_bool("allow_spaces", allow_spaces)
         if not isinstance(max_rows, int) or isinstance(max_rows, bool) or max_rows < 1:
-            raise ValueError(f"`max_rows` must be a positive int. Received: max_rows={max_rows!r}")
+            raise ValueError(
+                f"`max_rows` must be a positive int. Received: max_rows={max_rows!r}. Pass the "
+                "largest batch size."
+            )
         if token_encoder is None:
             token_encoder = CharCNN(dtype=self.dtype_policy, name="token_encoder")
         if bilstm is None:
@@ -176,7 +182,7 @@ class ElmoLayer(TextEncoder):
         self.supports_masking = True
 
         dtype = self.dtype_policy
-        self.scalar_mixes = []
+        self.scalar_mixes: list[ScalarMix] = []
         if output == "mix":
             self.scalar_mixes = [
                 ScalarMix(layer_norm, self.mix_regularizer, dtype=dtype, name=f"scalar_mix_{i}")
@@ -214,17 +220,17 @@ class ElmoLayer(TextEncoder):
                 f"with output={self.output_choice!r}, "
                 f"num_representations={self.num_representations}, "
                 f"keep_boundaries={self.keep_boundaries}. Use output='mix', 'average', 'top' or a "
-                "layer number, or build a Keras model around it."
+                "layer number, or build your own Keras model around the layer."
             )
 
     @property
     def num_layers(self) -> int:
-        """Number of layers that are mixed: the tokens and the LSTMs."""
+        """Number of layers that are mixed: the token vectors and the LSTM layers."""
         return 1 + self.bilstm.num_layers
 
     @property
     def layer_weights(self) -> Any:
-        """The normalised weights of the mix and gamma; a list of pairs for several mixes."""
+        """The pair `ScalarMix.layer_weights` of the mix; a list of pairs for several mixes."""
         weights = [mix.layer_weights for mix in self.scalar_mixes]
         return weights[0] if len(weights) == 1 else weights
 
@@ -257,9 +263,9 @@ class ElmoLayer(TextEncoder):
             **options: arguments of `ElmoLayer`: `output`, `dropout`, `state`, `trainable`, `dtype`
                 and so on; and options of the source:
                 - `sha256`: expected checksum of a download, or a pair of them.
-                - `vocabulary`: path of a file of words, one a line, for a model that reads words.
-                  Defaults to the one in the directory of the weights.
-                - `token_embeddings`: path of an HDF5 file of the words' vectors (bilm-tf's
+                - `vocabulary`: path of a file with one word per line, for a model that reads words.
+                  Defaults to the file in the directory of the weights.
+                - `token_embeddings`: path of an HDF5 file of word vectors (bilm-tf's
                   `dump_token_embeddings`), which replace the character CNN.
 
         Returns:
@@ -325,7 +331,7 @@ class ElmoLayer(TextEncoder):
     def replaced_weights(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
         return _OWN_WEIGHTS if _DECIDE_OWN_WEIGHTS & options.keys() else ()
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if not self.token_encoder.built:
             ids_shape = (None, None, *self.token_encoder.ids_shape)
             self.build_part(self.token_encoder, ids_shape, name="token_encoder")
@@ -337,14 +343,14 @@ class ElmoLayer(TextEncoder):
         self.lstm_states.build()
         self.keep_frozen()
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         outputs = super().__call__(inputs, *args, **kwargs)
         some = outputs if isinstance(outputs, list) else [outputs]
         if not any((*args, kwargs.get("training"))) and backend.is_concrete(some[0]):
             check_finite(some, self)
         return outputs
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         self._check_cache(training)
         ids = self._ids_of(inputs)
         batch_size = ops.shape(ids)[0]
@@ -352,7 +358,7 @@ class ElmoLayer(TextEncoder):
         layers, full_mask, final_states = self.encode(ids, initial_state)
         self.lstm_states.store(final_states, batch_size)
 
-        mask = full_mask if self.keep_boundaries else full_mask[:, 2:]  # padding stands right
+        mask = full_mask if self.keep_boundaries else full_mask[:, 2:]  # padding is on the right
         if not self.keep_boundaries and self.layer_norm != "allennlp":
             layers = [layer[:, 1:-1] for layer in layers]  # (batch, time, dim)
         outputs = self._represent(layers, full_mask if self.layer_norm == "allennlp" else mask)
@@ -385,7 +391,7 @@ class ElmoLayer(TextEncoder):
         backend.require(
             ops.all(ops.logical_or(mask[:, :-1], ops.logical_not(mask[:, 1:]))),
             "Padding must stand at the right end of every sentence. Received a batch with padding "
-            "(an empty token, or a row of zero ids) in front of a token: move it to the right.",
+            "(an empty token, or a row of zero ids) before a token: move it to the right.",
         )
         ids, mask = add_boundaries(ids, mask, *self.token_encoder.boundary_ids())
         tokens = (self.cached_encoder or self.token_encoder)(ids)  # (batch, time + 2, dim / 2)
@@ -393,14 +399,16 @@ class ElmoLayer(TextEncoder):
         layers = [ops.concatenate([tokens, tokens], axis=-1), *layers]
         return layers, mask, final_states
 
-    def _represent(self, layers, mask):
+    def _represent(self, layers: list[Any], mask: Any) -> list[Any]:
+        """Returns the outputs that `output` selects, before dropout."""
         if self.output_choice == "mix":
             return [mix(layers, mask=mask) for mix in self.scalar_mixes]
         if self.output_choice == "all":
             return [ops.stack(layers, axis=2)]  # (batch, time, layers, dim)
         if self.output_choice == "average":
             return [sum(layers) / len(layers)]
-        return [layers[-1 if self.output_choice == "top" else self.output_choice]]
+        index: Any = -1 if self.output_choice == "top" else self.output_choice
+        return [layers[index]]
 
     def warm_up(self, sentences: Any) -> None:
         """Computes the state that every sentence starts from with `state="warm"`.
@@ -440,20 +448,21 @@ class ElmoLayer(TextEncoder):
     ) -> Iterator[Any]:
         """Computes the vectors of any number of sentences, one array for each, in their order.
 
-        Sentences are read when they are needed and batched by length, so memory does not grow
-        with their number. All cores are used. Start workers of `multiprocessing` with "spawn":
-        TensorFlow hangs in a forked child.
+        Sentences are read when they are needed and batched by length, so memory does not grow with
+        their number. All cores are used. Start workers of `multiprocessing` with "spawn", because
+        TensorFlow hangs in a forked child process.
 
         Args:
             sentences: iterable of str, of lists of str (tokens), or of int arrays `(time,
-                *ids_shape)`; of one kind.
-            max_tokens: int. Upper bound of the tokens of a batch, sentence boundaries included;
-                bounds time and memory. A longer sentence is a batch of its own. Defaults to `4096`.
+                *ids_shape)`; all of one kind.
+            max_tokens: int. Maximum number of tokens per batch, including sentence boundaries and
+                padding; bounds time and memory. A longer sentence is a batch of its own. Defaults
+                to `4096`.
             progress: bool. Whether to show a progress bar. Defaults to `False`.
 
         Yields:
-            float numpy arrays `(tokens, dim)`, for `output="all"` `(tokens, layers, dim)`; of
-            several representations a list. An empty sentence has no row.
+            float numpy arrays `(tokens, dim)`, for `output="all"` `(tokens, layers, dim)`; lists of
+            arrays for several representations. The array of an empty sentence has no rows.
 
         Raises:
             ValueError: for a bare str, for sentences of several kinds, and with `state="carry"`,
@@ -477,11 +486,14 @@ class ElmoLayer(TextEncoder):
         """Computes the token vectors of some words once, and keeps them.
 
         The layer's outputs do not change. The cache is not saved. Call this method again after
-        other weights have been loaded; training the token encoder with a cache is an error. On JAX
-        and under XLA the cache has no effect, because it would save nothing.
+        loading other weights; training the token encoder with a cache is an error. On JAX and under
+        XLA the cache has no effect, because all vectors are computed there.
 
         Args:
             words: iterable of str, or ids `(words, *ids_shape)`. `None` drops the cache.
+
+        Raises:
+            ValueError: if `words` is not an iterable of words.
 
         Example:
 
@@ -490,7 +502,7 @@ class ElmoLayer(TextEncoder):
         elmo.cache_vocabulary(["the", "of", "and"])
         ```
         """
-        if not isinstance(words, Mapping):  # of a Counter, say, the keys are the words
+        if not isinstance(words, Mapping):  # The words are the keys of a Counter, for example.
             words = to_batch(words, "`words`")
         is_iterable = words is None or hasattr(words, "__iter__")
         if isinstance(words, (str, bytes)) or not is_iterable:
@@ -512,7 +524,7 @@ class ElmoLayer(TextEncoder):
         ids = np.concatenate([padding, boundaries, words])
         self.cached_encoder = CachedTokenEncoder(self.token_encoder, ids)
 
-    def _check_cache(self, training):
+    def _check_cache(self, training: bool) -> None:
         if training and self.cached_encoder and self.token_encoder.trainable_weights:
             raise ValueError(
                 "The token encoder of a layer with a cached vocabulary must be frozen. Received: "
@@ -520,31 +532,31 @@ class ElmoLayer(TextEncoder):
                 "False`, or drop the cache with `elmo.cache_vocabulary(None)`."
             )
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         shapes = self.compute_output_shape(inputs.shape)
         if self.num_representations > 1:
             return [keras.KerasTensor(shape, dtype=self.compute_dtype) for shape in shapes]
         return keras.KerasTensor(shapes, dtype=self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         time = input_shape[1] if len(input_shape) > 1 else None
         if time is not None and len(input_shape) == 2:
-            time = max(time, 1)  # The text layers see to at least one step.
+            time = max(time, 1)  # The text layers return at least one step.
         if time is not None and self.keep_boundaries:
             time += 2
         layers = (self.num_layers,) if self.output_choice == "all" else ()
         shape = (input_shape[0], time, *layers, self.output_dim)
         return [shape] * self.num_representations if self.num_representations > 1 else shape
 
-    def compute_mask(self, inputs, previous_mask=None):
-        return None  # `fill_padding` has put the mask on the outputs.
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None  # `fill_padding` has attached the mask to the outputs.
 
-    def save_own_variables(self, store):
-        # Keras calls this for every `.keras` and weights file, also of a user's own model.
+    def save_own_variables(self, store: Any) -> None:
+        # Keras calls this for every `.keras` and weights file, also for a user's own model.
         check_weights({weight.path: weight for weight in self.weights}, "layer")
         super().save_own_variables(store)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {
@@ -566,7 +578,7 @@ class ElmoLayer(TextEncoder):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
         config = dict(config)
         trainable_mixes = config.pop("trainable_mixes", [])
         for part in ("token_encoder", "bilstm", "tokenizer"):
@@ -578,7 +590,7 @@ class ElmoLayer(TextEncoder):
         return layer
 
 
-def _check_parts(token_encoder, bilstm):
+def _check_parts(token_encoder: Any, bilstm: Any) -> None:
     if isinstance(token_encoder, (str, os.PathLike)):
         raise ValueError(
             "`token_encoder` must be a layer, such as a CharCNN, or None. "
@@ -591,21 +603,23 @@ def _check_parts(token_encoder, bilstm):
     ):
         if part is not None and not isinstance(part, cls):
             raise ValueError(
-                f"`{name}` must be a {cls.__name__}, or None for one of the published small "
-                f"sizes. Received: {name}={part!r} of type {type(part).__name__}."
+                f"`{name}` must be a {cls.__name__}, or None for the sizes of the published small "
+                f"model. Received: {name}={part!r} of type {type(part).__name__}. Pass a layer of "
+                "elmo_keras.layers."
             )
 
 
-def _check_output(output, num_representations, num_lstm_layers):
+def _check_output(output: Any, num_representations: int, num_lstm_layers: int) -> None:
     is_layer = isinstance(output, int) and not isinstance(output, bool)
     if output not in OUTPUTS and not (is_layer and 0 <= output <= num_lstm_layers):
         raise ValueError(
-            f"`output` must be one of {OUTPUTS} or a layer's number from 0 to {num_lstm_layers}. "
-            f"Received: output={output!r}"
+            f"`output` must be one of {OUTPUTS} or a layer number from 0 to {num_lstm_layers}. "
+            f"Received: output={output!r}. Use 'mix', the default, for a learned sum of all layers."
         )
     if num_representations < 1 or (num_representations > 1 and output != "mix"):
         raise ValueError(
             "`num_representations` must be at least 1, and `num_representations` > 1 requires "
             "output='mix': other outputs have no weights, so all representations would be equal. "
-            f"Received: num_representations={num_representations}, output={output!r}"
+            f"Received: num_representations={num_representations}, output={output!r}. Use 1, or "
+            "output='mix'."
         )

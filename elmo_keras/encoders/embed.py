@@ -1,7 +1,7 @@
-"""The vectors of any number of sentences, in batches of sentences of similar length."""
+"""Computation of the vectors of any number of sentences, in batches of similar length."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -15,9 +15,9 @@ from elmo_keras.text.containers import to_batch
 from elmo_keras.text.conversion import check_rows, pad_checked
 from elmo_keras.utils.progress_bar import ProgressBar
 
-# Batches' worth of tokens that are read, sorted by length and answered together.
+# Number of batches whose sentences are read and sorted by length together.
 _WINDOW = 8
-# Sentences that are split into tokens together.
+# Number of sentences that are split into tokens together.
 _SENTENCES = 256
 
 
@@ -38,11 +38,11 @@ def embed(
         progress: bool. Whether to show a progress bar. Defaults to `False`.
 
     Returns:
-        Iterator of float numpy arrays `(tokens, dim)`.
+        Iterator of float numpy arrays `(tokens, dim)`, see `ElmoLayer.embed`.
 
     Raises:
         ValueError: for a bare str, for sentences of several kinds, or if the encoder carries
-            states from call to call.
+            its state from call to call.
 
     Example:
 
@@ -56,20 +56,27 @@ def embed(
 
 
 class Embedder:
-    """An encoder as one compiled function, and the batches that are fed to it.
+    """Computes the vectors of sentences with an encoder, and keeps the compiled encoder.
 
     Args:
         layer: the encoder.
     """
 
-    def __init__(self, layer):
+    def __init__(self, layer: TextEncoder) -> None:
         self.layer = layer
         self.is_tensorflow = keras.backend.backend() == "tensorflow"
         self.is_compiled = keras.backend.backend() == "jax"
-        self._functions = {}
+        # The weights that a function was compiled with, and the function: for ids and for text.
+        self._functions: dict[bool, tuple[Any, Callable[..., Any]]] = {}
 
-    def embed(self, sentences, max_tokens, progress):
-        """See `embed`."""
+    def embed(self, sentences: Iterable[Any], max_tokens: int, progress: bool) -> Iterator[Any]:
+        """Returns an iterator over the vectors; see the function `embed`.
+
+        Args:
+            sentences: see `embed`.
+            max_tokens: see `embed`.
+            progress: see `embed`.
+        """
         sentences = to_batch(sentences, "`sentences`")
         if hasattr(sentences, "ragged_rank"):
             sentences = sentences.to_list()
@@ -92,11 +99,13 @@ class Embedder:
         bar = ProgressBar("Embedding", "sentences", total, enabled=bool(progress))
         return self._vectors(sentences, max_tokens, bar)
 
-    def _vectors(self, sentences, max_tokens, bar):
-        sentences = enumerate(sentences)
+    def _vectors(
+        self, sentences: Iterable[Any], max_tokens: int, bar: ProgressBar
+    ) -> Iterator[Any]:
+        numbered = enumerate(sentences)
         with bar:
-            while window := self._read(sentences, _WINDOW * max_tokens):
-                vectors = [None] * len(window)
+            while window := self._read(numbered, _WINDOW * max_tokens):
+                vectors: list[Any] = [None] * len(window)
                 lengths = [self._padded(len(row)) + 2 for row in window]  # sentence boundaries
                 for rows in places_by_length(lengths, max_tokens):
                     outputs = self._run([window[i] for i in rows])
@@ -106,9 +115,10 @@ class Embedder:
                 del outputs
                 yield from vectors
 
-    def _read(self, sentences, max_tokens):
-        """The next sentences as lists of tokens or arrays of ids, about `max_tokens` in all."""
-        window, number = [], 0
+    def _read(self, sentences: Iterator[tuple[int, Any]], max_tokens: int) -> list[Any]:
+        """Reads sentences with about `max_tokens` tokens, as lists of tokens or arrays of ids."""
+        window: list[Any] = []
+        number = 0
         while number < max_tokens:
             some = list(itertools.islice(sentences, _SENTENCES))
             if not some:
@@ -118,8 +128,8 @@ class Embedder:
             window += rows
         return window
 
-    def _tokens(self, sentences):
-        """Numbered sentences, all of one kind, as lists of tokens or arrays of ids."""
+    def _tokens(self, sentences: list[tuple[int, Any]]) -> list[Any]:
+        """Converts numbered sentences of one kind to lists of tokens or arrays of ids."""
         start, first = sentences[0]
         rows = [row for _, row in sentences]
         if isinstance(first, np.ndarray) and first.dtype.kind in "iu":
@@ -127,20 +137,21 @@ class Embedder:
         rows = check_rows(rows, start, self.layer.allow_spaces)
         return rows if isinstance(rows[0], list) else self.layer.tokenizer.split(rows)
 
-    def _ids(self, row):
+    def _ids(self, row: Any) -> np.ndarray:
         shape = self.layer.ids_shape
         if not isinstance(row, np.ndarray) or row.dtype.kind not in "iu" or row.shape[1:] != shape:
             raise ValueError(
                 f"Sentences of ids must be int arrays of shape (time, {', '.join(map(str, shape))})"
-                f", as the first one is. Received: {type(row).__name__} of shape {np.shape(row)}."
+                f", like the first one. Received: {type(row).__name__} of shape {np.shape(row)}. "
+                "Pass all sentences as ids, or none."
             )
         return row
 
-    def _padded(self, length):
+    def _padded(self, length: int) -> int:
         return bucket(length) if self.is_compiled else max(1, length)
 
-    def _run(self, rows):
-        """The layer's outputs, a list of numpy arrays `(batch, time, ...)`."""
+    def _run(self, rows: Sequence[Any]) -> list[np.ndarray]:
+        """Computes the layer's outputs, a list of numpy arrays `(batch, time, ...)`."""
         time = self._padded(max(map(len, rows)))
         number = bucket(len(rows)) if self.is_compiled else len(rows)
         is_ids = isinstance(rows[0], np.ndarray) and rows[0].dtype.kind in "iu"
@@ -159,22 +170,23 @@ class Embedder:
         check_finite(outputs, self.layer)
         return outputs
 
-    def _function(self, is_ids):
+    def _function(self, is_ids: bool) -> Callable[..., Any]:
         if not self.layer.built:
             self.layer.build((None, None, *self.layer.ids_shape))
-        # Quantised or adapted since, the layer is another function.
+        # Quantization, LoRA and a cached vocabulary change what the layer computes.
         key = getattr(self.layer, "cached_encoder", None), *map(id, self.layer.weights)
-        if self._functions.get(is_ids, (None,))[0] != key:
+        if is_ids not in self._functions or self._functions[is_ids][0] != key:
             batch = ((None, *self.layer.ids_shape), "int32") if is_ids else ((None,), "string")
             self._functions[is_ids] = key, backend.inference(self.layer, batch)
         return self._functions[is_ids][1]
 
-    def _of_sentence(self, outputs, number, length):
+    def _of_sentence(self, outputs: list[np.ndarray], number: int, length: int) -> Any:
+        """Returns the vectors of sentence `number` of a batch, without padding."""
         if self.layer.keep_boundaries:
             length += 2
         vectors = []
         for output in outputs:
             row = output[number, :length]
-            # NumPy has no bfloat16 of its own. A copy lets go of the batch.
+            # bfloat16 is not a NumPy dtype. The copy allows the batch to be freed.
             vectors.append(row.astype(row.dtype if row.dtype.kind == "f" else "float32"))
         return vectors if self.layer.num_representations > 1 else vectors[0]

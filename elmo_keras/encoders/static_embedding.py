@@ -1,7 +1,7 @@
 """Word vectors without context, as a Keras layer."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import keras
@@ -26,24 +26,24 @@ from elmo_keras.text.word_lists import clean_words
 class StaticEmbedding(TextEncoder):
     """Word vectors without context: word2vec, fastText or GloVe.
 
-    The layer accepts the inputs of an `ElmoLayer` and splits sentences in the same way. It is the
-    baseline of an ElmoLayer, and its complement: the models of the ELMo paper concatenate both.
+    The layer accepts the inputs of an `ElmoLayer` and splits sentences in the same way. It is a
+    baseline for an ElmoLayer, or its complement: the models of the ELMo paper concatenate both.
     `from_file` reads the vectors.
 
-    Note on masking: the output has a Keras mask, and padded positions are exactly 0. A word that is
-    not in the vocabulary has a zero vector as well, but is not masked.
+    Note on masking: the output has a Keras mask, and padded positions are exactly 0. A word outside
+    of the vocabulary also has a zero vector, but is not masked.
 
     Args:
         vocabulary: list of str, or one str with one word a line: the words in the order of the
-            vectors; `""` for a vector without a word.
+            vectors, `""` for a vector without a word.
         dim: int. Size of a vector.
         tokenizer: `elmo_keras.text.Tokenizer` for raw sentences, or the name of its method.
             Defaults to `"words"`.
         lowercase: bool. Whether to look words up in lower case, for vectors of lowercased text.
             Inputs of ids are not changed. Defaults to `False`.
-        allow_spaces: bool. Whether tokens outside of the vocabulary may hold white space. Defaults
-            to `False`: such a token is an error, because it is most often a whole sentence. Words
-            of the vocabulary may hold spaces in any case, as some words of GloVe do.
+        allow_spaces: bool. Whether tokens outside of the vocabulary may contain white space.
+            Defaults to `False`: such a token is an error, because it is most often a whole
+            sentence. Words of the vocabulary may always contain spaces, as some GloVe words do.
         trainable: bool. Whether training changes the vectors. Defaults to `False`.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
@@ -51,14 +51,14 @@ class StaticEmbedding(TextEncoder):
         One of three forms; on JAX and torch, models need the last one.
         - sentences: `(batch,)` string, split by the tokenizer; or a Python list of str
         - tokens: `(batch, time)` string, `""` as padding; or a list of lists of str
-        - ids: `(batch, time)` int: a word's place in the vocabulary plus one, 0 as padding,
-          `len(vocabulary) + 1` for unknown words, as `elmo_keras.text.WordIds` makes them
+        - ids: `(batch, time)` int, from `elmo_keras.text.WordIds`: a word's index in the vocabulary
+          plus one, 0 as padding, `len(vocabulary) + 1` for unknown words
 
     Output shape:
         `(batch, time, dim)` float.
 
     Raises:
-        ValueError: if the vocabulary has no words or one word twice, if text is not a batch, or if
+        ValueError: if the vocabulary is empty or has a word twice, if text is not a batch, or if
             ids have a wrong shape or are out of range. A TensorFlow graph and a SavedModel raise an
             InvalidArgumentError for the range. XLA and JAX's jit cannot check values.
 
@@ -70,7 +70,7 @@ class StaticEmbedding(TextEncoder):
     >>> static([["the", "dog"], ["cat"]]).numpy().tolist()
     [[[0.5, 1.0], [0.0, 0.0]], [[0.0, -2.0], [0.0, 0.0]]]
 
-    Beside ELMo:
+    Concatenated with ELMo:
 
     >>> elmo = elmo_keras.ElmoLayer(
     ...     elmo_keras.layers.CharCNN(filters=[(1, 4), (2, 8)], projection_dim=6),
@@ -84,7 +84,7 @@ class StaticEmbedding(TextEncoder):
         - [Mikolov et al., 2013](https://arxiv.org/abs/1310.4546)
         - [Pennington et al., 2014](https://aclanthology.org/D14-1162/)
         - [Bojanowski et al., 2017](https://arxiv.org/abs/1607.04606)
-        - [Peters et al., 2018](https://arxiv.org/abs/1802.05365), on both side by side
+        - [Peters et al., 2018](https://arxiv.org/abs/1802.05365), on the concatenation with ELMo
     """
 
     def __init__(
@@ -96,16 +96,19 @@ class StaticEmbedding(TextEncoder):
         allow_spaces: bool = False,
         trainable: bool = False,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(trainable=trainable, **kwargs)
         check_bool("allow_spaces", allow_spaces)
         if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
-            raise ValueError(f"`dim` must be a positive int. Received: dim={dim!r}")
+            raise ValueError(
+                f"`dim` must be a positive int. Received: dim={dim!r}. Pass the size of a vector."
+            )
         self.text_layer = WordIds(vocabulary, name="word_ids")
         if not any(self.vocabulary):
             raise ValueError(
                 "`vocabulary` must hold at least one word. "
-                f"Received: {len(self.vocabulary)} entries without one."
+                f"Received: {len(self.vocabulary)} entries without a word. Pass the words of the "
+                "vectors."
             )
         self.dim = dim
         self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
@@ -137,8 +140,8 @@ class StaticEmbedding(TextEncoder):
             words = [lowercase_word(word) for word in words]
         return self.text_layer.numpy_ids(words)
 
-    def build(self, input_shape):
-        # Zeros: the vectors are loaded. They have rows for words alone, as files have.
+    def build(self, input_shape: Any) -> None:
+        # Zeros, because the vectors are loaded. As in a file, only words have rows.
         self.embedding = keras.layers.Embedding(
             len(self.vocabulary),
             self.dim,
@@ -149,36 +152,37 @@ class StaticEmbedding(TextEncoder):
         self.build_part(self.embedding, (None, None))
         self.keep_frozen()
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         ids = self._ids_of(inputs)
         last = len(self.vocabulary)
         backend.require(
             ops.all(ops.logical_and(ids >= 0, ids <= last + 1)),
-            f"Ids must be in [0, {last + 1}]: 0 is padding, {last + 1} an unknown word. Received "
-            "ids outside of it: make them with elmo_keras.text.WordIds of the same vocabulary.",
+            f"Ids must be in [0, {last + 1}]: 0 is padding, {last + 1} an unknown word. "
+            "Received ids outside this range: make them with elmo_keras.text.WordIds of the same "
+            "vocabulary.",
         )
         vectors = self.embedding(ops.clip(ids - 1, 0, last - 1))  # (batch, time, dim)
         is_known = ops.logical_and(ids >= 1, ids <= last)
         vectors = ops.where(is_known[..., None], vectors, ops.zeros_like(vectors))
         return self.fill_padding(vectors, mask=ops.not_equal(ids, 0))
 
-    def _look_up(self, tokens):
+    def _look_up(self, tokens: Any) -> Any:
         return self.text_layer(to_lowercase(tokens) if self.lowercase else tokens)
 
-    def _refuse_spaces(self, tokens):
+    def _refuse_spaces(self, tokens: Any) -> Any:
         return refuse_spaces(tokens, self._look_up(tokens) <= len(self.vocabulary))
 
-    def compute_output_spec(self, inputs):
+    def compute_output_spec(self, inputs: Any) -> Any:
         batch, time, dim = self.compute_output_shape(inputs.shape)
         if time is not None and keras.backend.standardize_dtype(inputs.dtype) == "string":
-            time = max(time, 1)  # The text layers see to at least one step.
+            time = max(time, 1)  # The text layers return at least one step.
         return keras.KerasTensor((batch, time, dim), dtype=self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], input_shape[1] if len(input_shape) > 1 else None, self.dim)
 
-    def compute_mask(self, inputs, previous_mask=None):
-        return None  # `fill_padding` has put the mask on the output.
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None  # `fill_padding` has attached the mask to the output.
 
     @classmethod
     def from_file(
@@ -189,7 +193,7 @@ class StaticEmbedding(TextEncoder):
         dim: int | None = None,
         **options: Any,
     ) -> Self:
-        """Loads the vectors of a file, see `checkpoints.read_static_vectors`.
+        """Loads the vectors of a file; see `checkpoints.read_static_vectors`.
 
         Args:
             path: path of a file of word2vec, fastText (`.vec`) or GloVe, also as `.gz`, `.bz2`
@@ -198,7 +202,7 @@ class StaticEmbedding(TextEncoder):
                 `None`, all words.
             max_words: int. Maximum number of words, from the beginning of the file. Defaults to
                 `None`, all words.
-            dim: int. Size of the vectors, to select a file of a zip. Defaults to `None`.
+            dim: int. Size of the vectors, to select a file of a zip archive. Defaults to `None`.
             **options: arguments of `StaticEmbedding`: `lowercase`, `tokenizer`, `trainable`,
                 `dtype` and so on.
 
@@ -207,7 +211,7 @@ class StaticEmbedding(TextEncoder):
 
         Raises:
             FileNotFoundError: if the file does not exist.
-            ValueError: if the file has another format, is damaged, or holds none of the words.
+            ValueError: if the file has another format, is damaged, or contains none of the words.
 
         Example:
 
@@ -216,23 +220,23 @@ class StaticEmbedding(TextEncoder):
         ```
         """
         kept, vectors = read_static_vectors(path, words=words, max_words=max_words, dim=dim)
-        # No token holds a line break, and no vocabulary can: such a vector has no word.
+        # A vocabulary cannot hold a line break, and no token contains one: the word is dropped.
         kept = ["" if "\n" in word else word for word in kept]
         if not any(kept):
             raise ValueError(
-                f"{path} must have some of the words that are asked for. Received: `words` of "
-                "which it has none. Check their case, and that the vectors are of their language."
+                f"{path} must contain at least one of `words`. Received: `words` that are all "
+                "missing from the file. Check their case, and the language of the vectors."
             )
         layer = cls(kept, vectors.shape[1], **options)
 
-        def find(path, shape, dtype=None):
+        def find(path: str, shape: Any, dtype: Any = None) -> Any:
             return ops.cast(backend.adopt(vectors), dtype or "float32")
 
         with given_weights(find):
             layer.build((None, None))
         return layer
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {
@@ -246,7 +250,7 @@ class StaticEmbedding(TextEncoder):
         return config
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
         config = dict(config)
         if isinstance(config.get("tokenizer"), dict):
             config["tokenizer"] = keras.saving.deserialize_keras_object(config["tokenizer"])

@@ -1,4 +1,4 @@
-"""The base of the layers that give each token of a text a vector."""
+"""The base class of layers that turn text into one vector for each token."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,30 +9,34 @@ from keras import ops
 
 from elmo_keras import backend
 from elmo_keras.layers.composite import Composite
+from elmo_keras.layers.token_encoder import ids_range_rule
 from elmo_keras.text.containers import to_batch
 from elmo_keras.text.conversion import is_text, refuse_spaces, string_tensor
 from elmo_keras.text.tokenizer import Tokenizer
 
 
 class TextEncoder(Composite):
-    """Base of the layers that turn text into one vector for each token.
+    """Base class of layers that turn text into one vector for each token.
 
-    A task model (`ElmoTextClassifier`, `ElmoTagger`) can use every layer of this class as its
-    backbone, and uses the members below alone. `ElmoLayer` and `StaticEmbedding` are such layers.
+    A task model (`ElmoTextClassifier`, `ElmoTagger`) accepts every layer of this class as its
+    backbone, and uses only the members below. `ElmoLayer` and `StaticEmbedding` are such layers.
 
     A subclass
 
     - sets `tokenizer`, which splits sentences, and `text_layer`, a layer of `elmo_keras.text` that
       turns tokens `(batch, time)` into ids `(batch, time, *ids_shape)`, or `None` if the layer
-      accepts ids alone;
+      accepts only ids;
     - defines `ids_shape`, the shape of one token's ids; `ids_limit`, the upper bound of the ids,
-      exclusive (an int, or an int array of that shape); and `output_dim`, the size of a vector;
+      exclusive (an int, or an int array of that shape); and `output_dim`, the size of a token
+      vector;
     - starts its `call` with `ids = self.to_ids(inputs)`, returns `(batch, time, output_dim)` and
       attaches a Keras mask with a `FillPadding` layer at the end;
     - defines `numpy_ids(words)` if it can make ids without TensorFlow;
     - is registered with Keras, and returns its arguments from `get_config`, in order to be saved.
+      For its sub-layers see `elmo_keras.layers.TokenEncoder`.
 
-    `allow_spaces` says whether tokens may hold white space.
+    If the attribute `allow_spaces` is `True`, tokens may contain white space. It is `False` by
+    default.
 
     Example:
 
@@ -52,13 +56,13 @@ class TextEncoder(Composite):
     """
 
     allow_spaces = False
-    # An ElmoLayer may have others; task models need these, see `check_single_output`.
+    # An ElmoLayer may have other values; task models need these, see `check_single_output`.
     num_representations = 1
     keep_boundaries = False
     # No values here: on torch, a class attribute would hide the layer of that name.
     tokenizer: Tokenizer
     text_layer: Any  # a Keras layer, or None
-    # Whether all parts have names of their own: they are then built with the weights of a preset.
+    # Whether each part has a fixed name: the parts are then built with the weights of a preset.
     has_named_parts = False
     # Names of the constructor arguments that are layers, serialized in the config.
     config_parts: tuple[str, ...] = ()
@@ -80,11 +84,11 @@ class TextEncoder(Composite):
 
     @property
     def range_rule(self) -> str:
-        """A sentence that states the range of the ids, for errors."""
+        """The sentence that states the range of the ids, for errors."""
         return ids_range_rule(self.ids_limit)
 
     def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
-        """The ids of words as a numpy array, without TensorFlow.
+        """Returns the ids of words as a numpy array, without TensorFlow.
 
         Args:
             words: iterable of str.
@@ -94,52 +98,53 @@ class TextEncoder(Composite):
 
         Raises:
             ValueError: if `words` is a bare str, if an item is not text, or if the layer accepts
-                ids alone.
+                only ids.
             TypeError: if the class does not define this method.
         """
         raise self._missing("numpy_ids()")
 
     def check_single_output(self) -> None:
-        """Raises a ValueError unless the layer gives one vector for each token of the text."""
+        """Raises a ValueError unless the layer outputs one vector for each token of the text."""
 
     # === Presets ===
 
     def preset_weights(self) -> dict[str, keras.Variable]:
-        """The weights of the built layer by their names in a preset.
+        """Returns the weights of the built layer by their names in a preset.
 
-        Places are a part of the names: Keras may name the same layers otherwise in another process.
+        The names contain the index of the weight, because Keras may name the same layers
+        differently in another process.
         """
         return {f"{place}/{weight.name}": weight for place, weight in enumerate(self.weights)}
 
     def zero_weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes by path of weights that are built as zeros, whatever a checkpoint holds."""
+        """Returns the shapes, by path, of weights that `build` sets to zero before loading."""
         return {}
 
     @classmethod
     def replaced_weights(cls, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """Beginnings of the paths of weights that need not be those of a preset.
+        """Returns prefixes of the paths of weights that may differ from those of a preset.
 
         Args:
-            options: arguments that replace the saved ones.
+            options: constructor arguments that replace the saved ones, by name.
         """
         return ()
 
     # === Inputs ===
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         inputs = self._to_tensor(inputs)
         if _is_string(inputs):
             if isinstance(inputs, keras.KerasTensor):
                 self._check_model_input(inputs)
             if keras.backend.backend() == "tensorflow":
-                # Strings cannot be compiled; one such layer un-jits the model around it.
+                # XLA cannot compile strings. Keras then compiles no model that contains the layer.
                 self.supports_jit = False
             else:
                 inputs = self._ids_of_text(inputs).numpy()
         return super().__call__(inputs, *args, **kwargs)
 
     def _to_tensor(self, inputs: Any) -> Any:
-        """Text or ids in any container as a tensor or array of one of the three forms."""
+        """Converts text or ids in any container to a tensor or array of one of the three forms."""
         inputs = to_batch(inputs)
         if is_text(inputs):
             inputs = string_tensor(inputs)
@@ -153,7 +158,7 @@ class TextEncoder(Composite):
         self._check_form(inputs)
         return inputs
 
-    def _check_model_input(self, inputs):
+    def _check_model_input(self, inputs: Any) -> None:
         """Raises a ValueError for a symbolic string input that no model can be trained on."""
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
@@ -184,14 +189,14 @@ class TextEncoder(Composite):
 
         Args:
             inputs: string tensor, `(batch,)` sentences or `(batch, time)` tokens with `""` as
-                padding; a list of str or of lists of str; or ids, which pass as they are.
+                padding; a list of str or of lists of str; or ids, which are only cast to int32.
 
         Returns:
-            `(batch, time, *ids_shape)` int32, zeros as padding; of text, a TensorFlow tensor.
+            `(batch, time, *ids_shape)` int32, zeros as padding; a TensorFlow tensor for text.
 
         Raises:
-            ValueError: if a token holds white space and the layer does not allow it, or if the
-                layer has no vocabulary to make ids from.
+            ValueError: if a token contains white space and the layer does not allow it, or if the
+                layer accepts only ids.
 
         Example:
 
@@ -202,31 +207,31 @@ class TextEncoder(Composite):
         """
         return self._ids_of(self._to_tensor(inputs))
 
-    def _ids_of(self, inputs):
-        """The ids of a tensor whose form `__call__` has checked."""
+    def _ids_of(self, inputs: Any) -> Any:
+        """Returns the ids of a tensor whose form `__call__` has checked."""
         return self._ids_of_text(inputs) if _is_string(inputs) else ops.cast(inputs, "int32")
 
-    def _ids_of_text(self, text):
-        """The ids of a string tensor of sentences or tokens."""
+    def _ids_of_text(self, text: Any) -> Any:
+        """Returns the ids of a string tensor of sentences or tokens."""
         if len(text.shape) == 1:
             tokens = self.tokenizer(text)
         else:
             tokens = text if self.allow_spaces else self._refuse_spaces(text)
         return self._look_up(tokens)
 
-    def _refuse_spaces(self, tokens):
+    def _refuse_spaces(self, tokens: Any) -> Any:
         return refuse_spaces(tokens)
 
-    def _look_up(self, tokens):
+    def _look_up(self, tokens: Any) -> Any:
         if self.text_layer is None:
             raise ValueError(
-                f"This {type(self).__name__} takes ids alone: its front end knows no way to make "
-                "them of text. Received: strings. Pass ids, or load a model that reads words with "
-                "its `vocabulary`."
+                f"This {type(self).__name__} accepts only ids: it cannot convert text to ids. "
+                "Received: strings. Pass ids, or load a model that reads words with its "
+                "`vocabulary`."
             )
         return self.text_layer(tokens)
 
-    def _check_form(self, inputs):
+    def _check_form(self, inputs: Any) -> None:
         """Raises a ValueError unless a tensor is sentences, tokens or ids."""
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         shape = tuple(inputs.shape)
@@ -241,35 +246,31 @@ class TextEncoder(Composite):
         if not is_known:
             raise self._form_error(f"dtype={dtype}, shape={shape}")
 
-    def _missing(self, member):
+    def _missing(self, member: str) -> TypeError:
         return TypeError(f"A TextEncoder must define `{member}`; {type(self).__name__} does not.")
 
-    def _form_error(self, received):
-        """The ValueError that names the forms of input."""
+    def _form_error(self, received: str) -> ValueError:
+        """Creates the error that states the three forms of input."""
         ids = ", ".join(["batch", "time", *map(str, self.ids_shape)])
         return ValueError(
             f"{type(self).__name__} needs sentences of shape (batch,) or tokens of shape (batch, "
             f"time), dtype string, or ids of shape ({ids}), dtype int32. Received: {received}. "
-            "Write a model's input as keras.Input((), dtype='string'), for example."
+            "A model's input of sentences is keras.Input((), dtype='string')."
         )
 
 
-def ids_range_rule(ids_limit: Any) -> str:
-    """A sentence that states the range of ids, for errors.
+def check_bool(name: str, value: Any) -> None:
+    """Raises a ValueError unless an argument is a bool.
 
     Args:
-        ids_limit: upper bound of the ids, exclusive; an int, or an array of the bounds of the ids
-            of one token.
+        name: name of the argument, for the error.
+        value: value of the argument.
     """
-    limits = dict.fromkeys(np.ravel(ids_limit).tolist())
-    return f"Ids must be in {' and '.join(f'[0, {limit})' for limit in limits)}."
-
-
-def check_bool(name: str, value: Any) -> None:
-    """Raises a ValueError unless the argument of that name is a bool."""
     if not isinstance(value, bool):
-        raise ValueError(f"`{name}` must be a bool. Received: {name}={value!r}")
+        raise ValueError(
+            f"`{name}` must be a bool. Received: {name}={value!r}. Pass True or False."
+        )
 
 
-def _is_string(inputs):
+def _is_string(inputs: Any) -> bool:
     return keras.backend.standardize_dtype(inputs.dtype) == "string"

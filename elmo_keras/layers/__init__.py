@@ -1,4 +1,4 @@
-"""ELMo's layers, in keras.ops and elmo_keras.backend: they run on TensorFlow, JAX and PyTorch."""
+"""ELMo's building blocks as Keras layers, for TensorFlow, JAX and PyTorch."""
 
 from elmo_keras.layers.bilstm_stack import BiLSTMStack as BiLSTMStack
 from elmo_keras.layers.char_cnn import CharCNN as CharCNN

@@ -145,7 +145,9 @@ class BiLSTMStack(Composite):
             return self._graph.of(self)(inputs, mask, initial_state)
         return self._call_both_directions(inputs, mask, initial_state)
 
-    def _call_both_directions(self, inputs, mask, initial_state):
+    def _call_both_directions(
+        self, inputs: Any, mask: Any, initial_state: Any
+    ) -> tuple[list[Any], tuple[Any, Any]]:
         if initial_state is None:
             batch = ops.shape(inputs)[0]
             initial_state = [
@@ -161,18 +163,17 @@ class BiLSTMStack(Composite):
         layers = [ops.concatenate(pair, axis=-1) for pair in zip(forward, backward)]
         if layout is not None:
             layers = [layout.unpack(layer) for layer in layers]
-        final_states = tuple(
-            ops.stack(pair) for pair in zip(forward_states, backward_states)
-        )  # (2, num_layers, batch, output_dim), (2, num_layers, batch, units)
-        return layers, final_states
+        # (2, num_layers, batch, output_dim), (2, num_layers, batch, units)
+        hidden, cell = (ops.stack(pair) for pair in zip(forward_states, backward_states))
+        return layers, (hidden, cell)
 
     def call_streams(
         self, streams: Any, initial_state: Any, dropout_masks: Any = None
     ) -> tuple[Any, tuple[Any, Any]]:
         """Computes the last layer's output for two streams, one for each direction.
 
-        This is the form for the training of a language model: its directions read windows of two
-        different streams, while both directions of the call read the same sequence.
+        Language models are trained in this form: the directions read windows of two different
+        streams. In a call of the layer, both directions read the same sequence.
 
         Args:
             streams: `(2, batch, time, input_dim)` float, direction 0 forward. Each stream is in
@@ -194,7 +195,7 @@ class BiLSTMStack(Composite):
         >>> output.shape
         TensorShape([2, 1, 5, 4])
         """
-        # The gradient of `streams[i]` would be padded with zeros and summed.
+        # Unstacked, because the gradient of `streams[i]` would be padded with zeros and summed.
         streams = ops.unstack(ops.convert_to_tensor(streams), 2)
         dropout_masks = None if dropout_masks is None else ops.convert_to_tensor(dropout_masks)
         outputs, final_states = [], []
@@ -211,7 +212,7 @@ class BiLSTMStack(Composite):
         hidden, cell = (ops.stack(pair) for pair in zip(*final_states))
         return ops.stack(outputs), (hidden, cell)
 
-    def _layout(self, inputs, mask) -> SequenceLayout | None:
+    def _layout(self, inputs: Any, mask: Any) -> SequenceLayout | None:
         """The layout for the scan, or `None` if Keras must loop over the cells.
 
         XLA on TensorFlow needs the loop, and so do quantised products and products with LoRA.
@@ -227,8 +228,15 @@ class BiLSTMStack(Composite):
         )
 
     def _call_direction(
-        self, layers, inputs, initial_state, layout, mask=None, dropout_masks=None, in_order=False
-    ):
+        self,
+        layers: list[keras.layers.RNN],
+        inputs: Any,
+        initial_state: list[Any],
+        layout: SequenceLayout | None,
+        mask: Any = None,
+        dropout_masks: Any = None,
+        in_order: bool = False,
+    ) -> tuple[list[Any], list[Any]]:
         """Calls the layers of one direction.
 
         Args:
@@ -262,7 +270,14 @@ class BiLSTMStack(Composite):
             states.append(state)
         return outputs, [ops.stack(state) for state in zip(*states)]
 
-    def _scan(self, layer, x, states, layout, in_order):
+    def _scan(
+        self,
+        layer: keras.layers.RNN,
+        x: Any,
+        states: list[Any],
+        layout: Any,  # the backend's own kind of layout
+        in_order: bool,
+    ) -> tuple[Any, tuple[Any, Any]]:
         """Calls one layer through the scan of the backend; `x` and the output are packed."""
         cell = layer.cell
         weights = [ops.cast(weight, self.compute_dtype) for weight in cell.matrices]
@@ -278,7 +293,9 @@ class BiLSTMStack(Composite):
                 forget_bias=cell.forget_bias,
             )
 
-    def _loop_over_cell(self, layer, x, states, mask, in_order):
+    def _loop_over_cell(
+        self, layer: keras.layers.RNN, x: Any, states: list[Any], mask: Any, in_order: bool
+    ) -> tuple[Any, list[Any]]:
         """Calls one layer through Keras' loop over its cell."""
         # A backward RNN of Keras reverses its input, but does not reverse its output back.
         x = ops.flip(x, axis=1) if layer.go_backwards and in_order else x
@@ -286,7 +303,7 @@ class BiLSTMStack(Composite):
         return (ops.flip(y, axis=1) if layer.go_backwards and not in_order else y), states
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        return None  # The outputs are several sequences; callers have their mask.
+        return None  # The output is a nest of tensors; callers have the mask.
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, time = input_shape[:2]
@@ -313,7 +330,7 @@ class BiLSTMStack(Composite):
 class _Graph:
     """The graph of a stack's call, traced at the first eager call with a long text.
 
-    It is in an object of its own, because Keras would save a graph that is a layer's attribute.
+    It is a separate object, because Keras would save a graph that is an attribute of a layer.
     """
 
     def __init__(self) -> None:

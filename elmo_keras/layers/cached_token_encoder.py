@@ -1,3 +1,7 @@
+"""A token encoder with a cache of token vectors."""
+
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -8,21 +12,26 @@ _TOKENS_AT_ONCE = 1024
 
 
 class CachedTokenEncoder:
-    """A token encoder that keeps the vectors of some tokens and computes all others.
+    """A token encoder that stores the vectors of some tokens and computes the vectors of others.
 
-    A token is looked up by a hash of its ids. All its ids are compared then, so that a token with
-    the hash of another one is computed.
+    A token is looked up by a hash of its ids. All its ids are then compared with those of the
+    stored token, so that a token with the same hash but other ids is computed. If shapes must not
+    depend on values (JAX, XLA), all vectors are computed.
 
     Args:
         encoder: `TokenEncoder`, built.
-        ids: numpy `(tokens, *encoder.ids_shape)` int. Rows of zeros (padding) may be among them.
+        ids: `(tokens, *encoder.ids_shape)` int numpy array, the tokens to store. It may contain
+            rows of zeros (padding).
+
+    Attributes:
+        size: int. Number of stored tokens.
     """
 
-    def __init__(self, encoder: TokenEncoder, ids: np.ndarray):
+    def __init__(self, encoder: TokenEncoder, ids: np.ndarray) -> None:
         self.encoder = encoder
         vectors = np.concatenate([self._encode(part) for part in _parts(ids)])
         rows = ids.reshape(len(ids), -1).astype("int32")
-        # A sum that overflows does so in a call, too.
+        # A sum may overflow, but it does so in the same way in a call.
         factors = np.random.default_rng(0).integers(0, 2**31, rows.shape[1:])
         hashes = (rows.astype("int64") * factors).sum(axis=1)
         hashes, first = np.unique(hashes, return_index=True)
@@ -32,11 +41,18 @@ class CachedTokenEncoder:
         self._rows = ops.convert_to_tensor(rows[first])
         self._vectors = ops.convert_to_tensor(vectors[first], dtype=encoder.compute_dtype)
 
-    def _encode(self, ids):
+    def _encode(self, ids: np.ndarray) -> np.ndarray:
         return ops.convert_to_numpy(self.encoder(ops.convert_to_tensor(ids[np.newaxis])))[0]
 
-    def __call__(self, ids):
-        """The vectors `(batch, time, output_dim)` of `(batch, time, ...)` ids."""
+    def __call__(self, ids: Any) -> Any:
+        """Returns the token vectors, equal to those of the encoder.
+
+        Args:
+            ids: `(batch, time, *encoder.ids_shape)` int tensor.
+
+        Returns:
+            `(batch, time, encoder.output_dim)` float.
+        """
         if not backend.has_dynamic_shapes(ids):
             return self.encoder(ids)
         self.encoder.check_range(ids)
@@ -54,5 +70,5 @@ class CachedTokenEncoder:
         return ops.reshape(vectors, (*shape[:2], self.encoder.output_dim))
 
 
-def _parts(ids):
+def _parts(ids: np.ndarray) -> list[np.ndarray]:
     return np.array_split(ids, -(-len(ids) // _TOKENS_AT_ONCE))

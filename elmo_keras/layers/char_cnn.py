@@ -1,4 +1,7 @@
-from collections.abc import Iterable
+"""The character CNN: ELMo's token vectors, independent of context."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,9 +20,9 @@ PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7
 class CharCNN(TokenEncoder):
     """Token vectors from characters, independent of context: the first layer of ELMo.
 
-    Characters are embedded, convolved with filters of several widths, and the largest value over
-    all positions of the token is kept (positions of the filler count, as in the published
-    programs); then highway layers and a linear projection.
+    Character vectors are convolved with filters of several widths. Of each filter, the largest
+    value over all positions of the token is kept, including positions of the filler, as in bilm-tf
+    and AllenNLP. Highway layers and a linear projection follow.
 
     ```
     e = embedding[ids]
@@ -27,28 +30,32 @@ class CharCNN(TokenEncoder):
     y = W_projection highway(...highway(f)) + b_projection
     ```
 
-    Each distinct token of a batch is computed once, where shapes may depend on values (not under
-    XLA and on JAX).
+    Each distinct token of a batch is computed once, except on JAX and under XLA, where shapes must
+    not depend on values.
 
     Args:
-        filters: list of `(width, number)` pairs. Defaults to the published ones, 2,048 in all.
-        char_embedding_dim: int. Size of a character's vector. Defaults to `16`.
-        num_highways: int. Highway layers. Defaults to `1`.
-        projection_dim: int or `None`. Size of a token's vector; `None` leaves the projection out.
+        filters: list of `(width, number)` pairs: a width in characters, and the number of filters
+            of that width. Defaults to the published ones, 2,048 filters in total.
+        char_embedding_dim: int. Size of a character vector. Defaults to `16`.
+        num_highways: int. Number of highway layers. Defaults to `1`.
+        projection_dim: int or `None`. Size of a token vector; `None` leaves out the projection.
             Defaults to `128`.
         activation: str or callable. Applied after the maximum over positions. Defaults to
             `"relu"`.
-        max_characters: int. Ids of a token. Defaults to `50`.
-        num_characters: int. Number of ids, the 0 of padding among them. Defaults to `262`, the
-            byte alphabet.
+        max_characters: int. Number of ids per token. Defaults to `50`.
+        num_characters: int. Number of different ids, including 0 for padding. Defaults to `262`,
+            the byte alphabet.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Input shape:
-        `(batch, time, max_characters)` int, as `elmo_keras.text.CharacterIds` makes them.
+        `(batch, time, max_characters)` int, from `elmo_keras.text.CharacterIds`.
 
     Output shape:
-        `(batch, time, projection_dim)` float. Padded tokens have a vector too, which nothing
-        should use.
+        `(batch, time, projection_dim)` float. The vectors of padded tokens are arbitrary.
+
+    Raises:
+        ValueError: if `filters`, `activation` or `max_characters` has a wrong value; in a call, if
+            ids are out of range.
 
     Example:
 
@@ -65,28 +72,28 @@ class CharCNN(TokenEncoder):
 
     def __init__(
         self,
-        filters=PUBLISHED_FILTERS,
-        char_embedding_dim=16,
-        num_highways=1,
-        projection_dim=128,
-        activation="relu",
-        max_characters=50,
-        num_characters=alphabet.NUM_CHARACTERS,
-        **kwargs,
-    ):
+        filters: Sequence[Sequence[int]] = PUBLISHED_FILTERS,
+        char_embedding_dim: int = 16,
+        num_highways: int = 1,
+        projection_dim: int | None = 128,
+        activation: str | Callable[..., Any] = "relu",
+        max_characters: int = 50,
+        num_characters: int = alphabet.NUM_CHARACTERS,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = tuple((int(width), int(number)) for width, number in filters)
         widest = max((width for width, _ in self.filters), default=0)
         if not self.filters or min(min(pair) for pair in self.filters) < 1:
             raise ValueError(
                 "`filters` must be pairs (width, number) of positive ints. "
-                f"Received: filters={filters}"
+                f"Received: filters={filters}. Leave it out for the published filters."
             )
         if max_characters < max(widest, alphabet.MIN_CHARACTERS):
             raise ValueError(
                 "`max_characters` must be at least the widest filter and at least "
                 f"{alphabet.MIN_CHARACTERS}. Received: max_characters={max_characters}, widest "
-                f"filter {widest}"
+                f"filter {widest}. Use 50, the value of the published models."
             )
         self.char_embedding_dim = char_embedding_dim
         self.num_highways = num_highways
@@ -96,36 +103,36 @@ class CharCNN(TokenEncoder):
         self.num_characters = num_characters
 
     @property
-    def ids_shape(self):
+    def ids_shape(self) -> tuple[int, ...]:
         return (self.max_characters,)
 
     @property
-    def ids_limit(self):
+    def ids_limit(self) -> int:
         return self.num_characters
 
     @property
-    def num_filters(self):
-        """Filters of all widths, the size of a token before the projection."""
+    def num_filters(self) -> int:
+        """Number of filters of all widths, the size of a token vector before the projection."""
         return sum(number for _, number in self.filters)
 
     @property
-    def output_dim(self):
+    def output_dim(self) -> int:
         return self.projection_dim or self.num_filters
 
-    def boundary_ids(self):
+    def boundary_ids(self) -> tuple[np.ndarray, np.ndarray]:
         return alphabet.boundary_ids(self.max_characters)
 
-    def text_layer(self):
+    def text_layer(self) -> CharacterIds:
         return CharacterIds(self.max_characters, name="character_ids")
 
-    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
-        """The character ids of words, as `text_layer()` makes them, without TensorFlow.
+    def numpy_ids(self, words: Iterable[str | bytes]) -> np.ndarray:
+        """Returns the character ids of words, without TensorFlow; equal to those of `text_layer()`.
 
         Args:
-            words: iterable of str. bytes need not be UTF-8.
+            words: iterable of str (or bytes, which need not be UTF-8).
 
         Returns:
-            `(len(words), max_characters)` int32, one row a word; zeros for an empty word.
+            `(len(words), max_characters)` int32, one row for each word; zeros for an empty word.
 
         Raises:
             ValueError: if `words` is a bare str, or if one of them is not text.
@@ -139,7 +146,7 @@ class CharCNN(TokenEncoder):
         """
         return alphabet.character_ids(words, self.max_characters)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         dtype = self.dtype_policy
         self.char_embedding = keras.layers.Embedding(
             self.num_characters,
@@ -168,11 +175,11 @@ class CharCNN(TokenEncoder):
             self.build_part(layer, (None, None, self.num_filters))
         self.keep_frozen()
 
-    def call(self, ids):
+    def call(self, ids: Any) -> Any:
         self.check_range(ids)
         batch, time = ops.shape(ids)[0], ops.shape(ids)[1]
         rows = ops.reshape(ids, (-1, self.max_characters))  # (batch * time, max_characters)
-        # TensorFlow's convolution wants at least one row: an empty batch gets it here.
+        # TensorFlow's convolution needs at least one row, also for an empty batch.
         rows = ops.pad(rows, [[0, 1], [0, 0]])
         rows, places = backend.distinct(rows)
         x = self.encode(rows)  # (tokens, output_dim)
@@ -180,8 +187,8 @@ class CharCNN(TokenEncoder):
             x = ops.take(x, places, axis=0)  # (batch * time + 1, output_dim)
         return ops.reshape(x[:-1], (batch, time, self.output_dim))
 
-    def encode(self, characters):
-        """The vectors of words that are different already; nothing is checked.
+    def encode(self, characters: Any) -> Any:
+        """Computes the vectors of distinct words, without any checks.
 
         Args:
             characters: `(words, max_characters)` int, at least one word. Rows of zeros are padding.
@@ -197,26 +204,26 @@ class CharCNN(TokenEncoder):
             x = highway(x)
         return self.projection(x) if self.projection else x
 
-    def _convolve(self, characters):
-        """`(tokens, num_filters)`: of each filter the largest value over all positions."""
+    def _convolve(self, characters: Any) -> Any:
+        """Returns each filter's largest value over all positions, `(tokens, num_filters)`."""
         characters = self.char_embedding(characters)  # (tokens, characters, char_embedding_dim)
         x = [self.activation(_largest(layer, characters)) for layer in self.convolutions]
         return ops.concatenate(x, axis=-1)
 
-    def _convolve_by_length(self, characters):
-        """The same, without most of the filler: short tokens and long ones by themselves.
+    def _convolve_by_length(self, characters: Any) -> Any:
+        """Does the same for short and long tokens separately, without most of the filler.
 
-        From where every token repeats its last id, the filler, all windows of a filter see the
-        same. Of these one is kept, so that the largest value over all of them is what it was.
+        After the end of a token, every window of a filter contains only filler and has the same
+        value. One such window is kept, so the largest value over all windows does not change.
         """
         differs = ops.not_equal(characters, characters[:, -1:])
         ends = ops.max(ops.where(differs, ops.arange(1, self.max_characters + 1), 0), axis=1)
         widest = max(width for width, _ in self.filters)
         ends = ops.minimum(ends + widest, self.max_characters)
         order = ops.argsort(ends)
-        ends = ops.take(ends, order)  # rising
+        ends = ops.take(ends, order)  # ascending
 
-        # The parting that leaves the fewest positions. A single token is in both parts.
+        # The split with the fewest positions in total. A single token is in both parts.
         number = ops.size(ends)
         shorter = ops.arange(1, number + 1)
         shorter = ops.argmin(shorter * ends + (number - shorter) * ends[-1]) + 1
@@ -225,7 +232,7 @@ class CharCNN(TokenEncoder):
         x = [self._convolve(ops.take(characters, rows, axis=0)[:, :end]) for rows, end in parts]
         return ops.take(ops.concatenate(x, axis=0), ops.argsort(order), axis=0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {
@@ -241,11 +248,11 @@ class CharCNN(TokenEncoder):
         return config
 
 
-def _largest(convolution, characters):
-    """The largest value of each filter over all positions, fillers included.
+def _largest(convolution: keras.layers.Conv1D, characters: Any) -> Any:
+    """Returns each filter's largest value over all positions, including filler.
 
-    The bias, the same for all of them, is added behind: to `(tokens, filters)` values in place of
-    `(tokens, positions, filters)`. Rounding keeps their order, so that the result is the same.
+    The bias is added after the maximum, to `(tokens, filters)` values instead of `(tokens,
+    positions, filters)`. Rounding is monotonic, so the result is the same.
     """
     kernel, bias = (
         ops.cast(weight, characters.dtype) for weight in (convolution.kernel, convolution.bias)
@@ -253,11 +260,11 @@ def _largest(convolution, characters):
     return ops.max(convolution.convolution_op(characters, kernel), axis=1) + bias
 
 
-def _activation(identifier):
+def _activation(identifier: str | Callable[..., Any]) -> Callable[..., Any]:
     try:
         return keras.activations.get(identifier)
     except ValueError as error:
         raise ValueError(
-            "`activation` must be a callable or the name of a Keras activation; published models "
-            f"use 'relu' or 'tanh'. Received: activation={identifier!r}"
+            "`activation` must be a callable or the name of a Keras activation. "
+            f"Received: activation={identifier!r}. Published models use 'relu' or 'tanh'."
         ) from error

@@ -1,4 +1,7 @@
-from collections.abc import Iterable
+"""The front end of ELMoForManyLangs."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,47 +14,54 @@ from elmo_keras.text.code_point_ids import CodePointIds
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class CodePointEncoder(TokenEncoder):
-    """Token vectors from a table of words and a CNN over code points: ELMoForManyLangs' front end.
+    """Token vectors from a word table and a CNN over code points, as in ELMoForManyLangs.
 
     ```
     c = highway(...highway(activation(max_over_positions(conv_k(embedding[characters])))))
     y = W_projection [word_embedding[word]; c] + b_projection
     ```
 
-    Its dictionaries are part of it: a model that is saved or exported needs no files beside it.
-    The filler behind a word has a row of the table like any character, and takes part in the
-    convolutions: the program means it to be zero, and leaves it at a random vector of length 1.
+    The dictionaries are part of the layer, so a saved or exported model needs no other files. The
+    filler after a word takes part in the convolutions like any character. ELMoForManyLangs means
+    its vector to be zero, but leaves it at a random vector of norm 1.
 
     Args:
-        characters: the dictionary of characters, as in `elmo_keras.text.CodePointIds`, or `None`:
-            no CNN.
-        words: the dictionary of words, or `None`: no table of words.
-        num_characters: int or `None`. Rows of the table of characters. Defaults to `None`, as many
-            as the dictionary has. The program drops entries whose key is white space and keeps
-            their rows, so that there may be more.
-        num_words: int or `None`. The same for words.
-        filters: list of `(width, number)` pairs. Defaults to the published ones, 2,048 in all.
-        char_embedding_dim: int. Size of a character's vector. Defaults to `50`.
-        word_embedding_dim: int. Size of a word's vector. Defaults to `100`.
-        num_highways: int. Highway layers. Defaults to `2`.
-        projection_dim: int. Size of a token's vector. Defaults to `512`.
+        characters: the character dictionary, as in `elmo_keras.text.CodePointIds`. Defaults to
+            `None`, no CNN.
+        words: the word dictionary, as in `elmo_keras.text.CodePointIds`. Defaults to `None`, no
+            word table.
+        num_characters: int or `None`. Number of rows of the character table. Defaults to `None`,
+            the size of the dictionary. ELMoForManyLangs drops dictionary entries that are white
+            space but keeps their rows, so a table may have more rows than the dictionary.
+        num_words: int or `None`. Number of rows of the word table. Defaults to `None`, the size of
+            the dictionary.
+        filters: list of `(width, number)` pairs, see `CharCNN`. Defaults to the published ones,
+            2,048 filters in total.
+        char_embedding_dim: int. Size of a character vector. Defaults to `50`.
+        word_embedding_dim: int. Size of a word vector. Defaults to `100`.
+        num_highways: int. Number of highway layers. Defaults to `2`.
+        projection_dim: int. Size of a token vector. Defaults to `512`.
         activation: str or callable. Applied after the maximum over positions. Defaults to
             `"relu"`.
-        max_characters: int. Ids of a token's characters. Defaults to `50`.
+        max_characters: int. Number of character ids per token. Defaults to `50`.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Input shape:
-        `(batch, time, ids)` int, as `elmo_keras.text.CodePointIds` makes them.
+        `(batch, time, ids)` int, from `elmo_keras.text.CodePointIds`.
 
     Output shape:
-        `(batch, time, projection_dim)` float.
+        `(batch, time, projection_dim)` float. The vectors of padded tokens are arbitrary.
+
+    Raises:
+        ValueError: if both dictionaries are missing, if one lacks a special token, or if a table
+            has fewer rows than its dictionary has entries; in a call, if ids are out of range.
 
     Example:
 
     >>> import elmo_keras
-    >>> marks = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+    >>> special_tokens = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
     >>> encoder = elmo_keras.layers.CodePointEncoder(
-    ...     characters=[*marks, "我", "吃"], filters=[(1, 4), (2, 8)], projection_dim=6
+    ...     characters=[*special_tokens, "我", "吃"], filters=[(1, 4), (2, 8)], projection_dim=6
     ... )
     >>> stack = elmo_keras.layers.BiLSTMStack(units=16, projection_dim=6, forget_bias=0.0)
     >>> elmo_keras.ElmoLayer(encoder, stack)([["我", "吃"]]).shape
@@ -64,32 +74,23 @@ class CodePointEncoder(TokenEncoder):
 
     def __init__(
         self,
-        characters=None,
-        words=None,
-        num_characters=None,
-        num_words=None,
-        filters=PUBLISHED_FILTERS,
-        char_embedding_dim=50,
-        word_embedding_dim=100,
-        num_highways=2,
-        projection_dim=512,
-        activation="relu",
-        max_characters=50,
-        **kwargs,
-    ):
+        characters: str | Iterable[str] | None = None,
+        words: str | Iterable[str] | None = None,
+        num_characters: int | None = None,
+        num_words: int | None = None,
+        filters: Sequence[Sequence[int]] = PUBLISHED_FILTERS,
+        char_embedding_dim: int = 50,
+        word_embedding_dim: int = 100,
+        num_highways: int = 2,
+        projection_dim: int = 512,
+        activation: str | Callable[..., Any] = "relu",
+        max_characters: int = 50,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.ids_layer = CodePointIds(characters, words, max_characters, name="code_point_ids")
-        sizes = {"characters": num_characters, "words": num_words}
-        for name, size in sizes.items():
-            dictionary = getattr(self.ids_layer, name)
-            known = 0 if dictionary is None else len(dictionary)
-            sizes[name] = known if size is None else size
-            if sizes[name] < known:
-                raise ValueError(
-                    f"There must be a row for each entry of the dictionary of {name}. Received: "
-                    f"{known} entries and num_{name}={size}."
-                )
-        self.num_characters, self.num_words = sizes["characters"], sizes["words"]
+        self.num_characters = _num_rows("characters", self.ids_layer.characters, num_characters)
+        self.num_words = _num_rows("words", self.ids_layer.words, num_words)
         self.filters = tuple((int(width), int(number)) for width, number in filters)
         self.char_embedding_dim = char_embedding_dim
         self.word_embedding_dim = word_embedding_dim
@@ -99,46 +100,46 @@ class CodePointEncoder(TokenEncoder):
         self.max_characters = max_characters
 
     @property
-    def has_characters(self):
+    def has_characters(self) -> bool:
         """Whether there is a CNN over characters."""
         return self.ids_layer.characters is not None
 
     @property
-    def has_words(self):
-        """Whether there is a table of words."""
+    def has_words(self) -> bool:
+        """Whether there is a word table."""
         return self.ids_layer.words is not None
 
     @property
-    def ids_shape(self):
+    def ids_shape(self) -> tuple[int, ...]:
         return self.ids_layer.ids_shape
 
     @property
-    def ids_limit(self):
+    def ids_limit(self) -> np.ndarray:
         limits = [self.num_words + 1] if self.has_words else []
         if self.has_characters:
             limits += [self.num_characters + 1] * self.max_characters
         return np.array(limits, dtype="int32")
 
     @property
-    def output_dim(self):
+    def output_dim(self) -> int:
         return self.projection_dim
 
-    def boundary_ids(self):
+    def boundary_ids(self) -> tuple[np.ndarray, np.ndarray]:
         return self.ids_layer.boundary_ids()
 
-    def text_layer(self):
+    def text_layer(self) -> CodePointIds:
         return self.ids_layer
 
-    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
-        """The ids of words, as `text_layer()` makes them, without TensorFlow.
+    def numpy_ids(self, words: Iterable[str | bytes]) -> np.ndarray:
+        """Returns the ids of words, without TensorFlow; equal to those of `text_layer()`.
 
         Args:
-            words: iterable of str. bytes are read as UTF-8.
+            words: iterable of str (or bytes, which are decoded as UTF-8).
 
         Returns:
-            `(len(words), *ids_shape)` int32, one row a word: the id of the word, if there is a
-            table of words, then those of its characters, if there is a CNN. Zeros for an empty
-            word.
+            `(len(words), *ids_shape)` int32, one row for each word: the id of the word, if there
+            is a word table, then the ids of its characters, if there is a CNN. The row of an empty
+            word is zeros.
 
         Raises:
             ValueError: if `words` is a bare str, or if one of them is not text.
@@ -146,19 +147,20 @@ class CodePointEncoder(TokenEncoder):
         Example:
 
         >>> import elmo_keras
-        >>> marks = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+        >>> special_tokens = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
         >>> encoder = elmo_keras.layers.CodePointEncoder(
-        ...     characters=[*marks, "我", "吃"], filters=[(1, 4)], max_characters=5
+        ...     characters=[*special_tokens, "我", "吃"], filters=[(1, 4)], max_characters=5
         ... )
         >>> encoder.numpy_ids(["吃我", "x"]).tolist()
         [[6, 8, 7, 5, 4], [6, 3, 5, 4, 4]]
         """
         return self.ids_layer.numpy_ids(words)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         dtype = self.dtype_policy
         dim = 0
-        self.char_cnn = self.word_embedding = None
+        self.char_cnn: CharCNN | None = None
+        self.word_embedding: keras.layers.Embedding | None = None
         if self.has_characters:
             self.char_cnn = CharCNN(
                 self.filters,
@@ -183,12 +185,12 @@ class CodePointEncoder(TokenEncoder):
         self.build_part(self.projection, (None, None, dim))
         self.keep_frozen()
 
-    def call(self, ids):
+    def call(self, ids: Any) -> Any:
         self.check_range(ids)
         return self._project(ids, self.char_cnn)  # (batch, time, projection_dim)
 
-    def encode(self, ids):
-        """The vectors of words that are different already; nothing is checked.
+    def encode(self, ids: Any) -> Any:
+        """Computes the vectors of distinct words, without any checks.
 
         Args:
             ids: `(words, *ids_shape)` int, at least one word. Rows of zeros are padding.
@@ -196,19 +198,19 @@ class CodePointEncoder(TokenEncoder):
         Returns:
             `(words, projection_dim)` float.
         """
-        return self._project(ids, self.char_cnn.encode if self.has_characters else None)
+        return self._project(ids, None if self.char_cnn is None else self.char_cnn.encode)
 
-    def _project(self, ids, char_cnn):
-        """The projection of the parts of a word; `char_cnn` is applied to its characters."""
+    def _project(self, ids: Any, char_cnn: Callable[[Any], Any] | None) -> Any:
+        """Projects the word vectors and the results of `char_cnn`, concatenated."""
         x = []
-        if self.has_words:
+        if self.word_embedding is not None:
             x.append(self.word_embedding(ids[..., 0]))
-        if self.has_characters:
+        if char_cnn is not None:
             x.append(char_cnn(ids[..., 1:] if self.has_words else ids))
         x = ops.concatenate(x, axis=-1) if len(x) > 1 else x[0]  # words first
         return self.projection(x)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         dictionaries = self.ids_layer.get_config()
         config.update(
@@ -227,3 +229,15 @@ class CodePointEncoder(TokenEncoder):
             }
         )
         return config
+
+
+def _num_rows(name: str, dictionary: list[str] | None, number: int | None) -> int:
+    """Returns the number of rows of a table, which defaults to the size of its dictionary."""
+    known = 0 if dictionary is None else len(dictionary)
+    if number is not None and number < known:
+        raise ValueError(
+            f"There must be a row for each entry of the dictionary of {name}. Received: {known} "
+            f"entries and num_{name}={number}. Leave `num_{name}` out, or pass the number of rows "
+            "of the trained table."
+        )
+    return known if number is None else number

@@ -1,4 +1,4 @@
-"""The base of the layers that are made of layers."""
+"""The base class of layers that consist of sub-layers."""
 
 from typing import Any
 
@@ -9,21 +9,25 @@ from elmo_keras.layers.weight_loading import build_with_given_weights
 
 
 class Composite(keras.layers.Layer):
-    """Base of the layers that are made of layers.
+    """Base class of layers that consist of sub-layers.
 
-    Sub-layers take the composite's dtype policy. `quantize("int8")` changes the policies of some
-    sub-layers later; the config keeps these policies by sub-layer path, as a `DTypePolicyMap`, so
-    that a quantised layer is rebuilt with the variables that its file holds.
+    A subclass creates its sub-layers with `dtype=self.dtype_policy` and a fixed `name`, builds each
+    of them with `build_part`, and calls `keep_frozen` at the end of its `build`.
+
+    `quantize("int8")` changes the dtype policies of some sub-layers later. The config stores these
+    policies by the path of the sub-layer, as a `DTypePolicyMap`, so that a quantised layer is
+    rebuilt with the variables that its file holds.
     """
 
     @keras.layers.Layer.dtype_policy.setter
-    def dtype_policy(self, value):
+    def dtype_policy(self, value: Any) -> None:
         policy = keras.dtype_policies.get(value)
         if self.built and policy != self.dtype_policy:
             raise ValueError(
                 f"`dtype_policy` of a {type(self).__name__} must be set before it is built: its "
-                f"parts compute as they were built. Received: {policy.name!r} for a layer that is "
-                f"built in {self.dtype_policy.name!r}. Build or load it with that dtype: "
+                "sub-layers keep the dtype that they were built with. "
+                f"Received: {policy.name!r} for a layer that was built with "
+                f"{self.dtype_policy.name!r}. Build or load it with the new dtype: "
                 f"from_preset(source, dtype={policy.name!r})."
             )
         for part in sub_layers(self, recursive=False):
@@ -33,12 +37,13 @@ class Composite(keras.layers.Layer):
     def build_part(
         self, part: keras.layers.Layer, input_shape: Any, name: str | None = None
     ) -> None:
-        """Builds a sub-layer; inside `given_weights` its weights have given values.
+        """Builds a sub-layer, with the values of a checkpoint inside `given_weights`.
 
         Args:
             part: the sub-layer.
             input_shape: argument of the sub-layer's `build`.
-            name: its name in the paths of weights. Defaults to the layer's own name.
+            name: name of the sub-layer in the paths of its weights. Defaults to `None`, the
+                sub-layer's `name`.
         """
         policy = self.dtype_policy
         is_leaf = not isinstance(part, (Composite, keras.layers.RNN))
@@ -47,9 +52,10 @@ class Composite(keras.layers.Layer):
         build_with_given_weights(part, input_shape, name or part.name)
 
     def keep_frozen(self) -> None:
-        """Freezes the sub-layers of a frozen layer; call it at the end of `build`.
+        """Freezes all sub-layers if the layer is frozen; call it at the end of `build`.
 
-        Sub-layers that `build` makes start as trainable ones.
+        Keras freezes the sub-layers that exist when `trainable` is set. Sub-layers that `build`
+        creates afterwards start as trainable.
         """
         if not self.trainable:
             for layer in sub_layers(self):
@@ -57,10 +63,14 @@ class Composite(keras.layers.Layer):
 
     @property
     def is_quantized(self) -> bool:
-        """Whether some sub-layer holds quantised weights."""
+        """Whether any sub-layer has quantised weights."""
         return any(layer.dtype_policy.quantization_mode for layer in (self, *sub_layers(self)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config of the base class, with the dtype policies of quantised sub-layers.
+
+        A subclass adds its constructor arguments.
+        """
         config = super().get_config()
         own = self.dtype_policy
         if isinstance(own, keras.dtype_policies.DTypePolicyMap):
@@ -77,12 +87,16 @@ class Composite(keras.layers.Layer):
 
 
 def serialize_part(part: keras.layers.Layer) -> dict[str, Any]:
-    """Serializes a part of a composite or of a model for the config of the whole.
+    """Serializes a sub-layer for the config of the layer or model that contains it.
 
-    The whole builds its parts itself: parts that Keras built would have other weight paths.
+    Leaves out `build_config`, because the containing layer builds its parts itself: parts that
+    Keras builds have other weight paths.
 
     Args:
-        part: the layer.
+        part: the sub-layer.
+
+    Returns:
+        The config, for `keras.saving.deserialize_keras_object`.
     """
     config = keras.saving.serialize_keras_object(part)
     config.pop("build_config", None)

@@ -1,24 +1,27 @@
-"""The checks that results and weights are numbers."""
+"""Checks that outputs and weights are finite."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
-_SHOWN = 5
+_SHOWN = 5  # weights that an error names
 
 
-def check_finite(outputs, layer, what="vectors"):
-    """Raises a ValueError if results hold NaN or infinity, and names the largest weight.
+def check_finite(outputs: Iterable[Any], layer: keras.layers.Layer, what: str = "vectors") -> None:
+    """Raises a ValueError if outputs are not finite; the error names the largest weight.
 
-    Weights that are finite one by one may still overflow together: those of a checkpoint in other
-    units, of a damaged file, or of a training that has diverged.
+    Finite weights may overflow together if the checkpoint has other units, the file is damaged, or
+    the training diverged.
 
     Args:
         outputs: list of numpy arrays or tensors.
-        layer: the built layer or model that gave them.
-        what: str. The name of the results in the error. Defaults to `"vectors"`.
+        layer: the built layer or model that computed the outputs.
+        what: str. The name of the outputs in the error. Defaults to `"vectors"`.
+
+    Raises:
+        ValueError: if an output contains NaN or infinity.
     """
     for output in outputs:
         if _is_finite(output):
@@ -26,21 +29,21 @@ def check_finite(outputs, layer, what="vectors"):
         raise ValueError(
             f"The {what} of a model must be finite. Received: NaN or infinity from "
             f"{layer.name!r}, {_largest_weight(layer)}. Its weights are damaged, in other units, "
-            "or of a training that has diverged: load the checkpoint again, or train with a lower "
+            "or from a training that diverged: load the checkpoint again, or train with a lower "
             "learning rate."
         )
 
 
 def check_weights(weights: Mapping[str, Any], what: str) -> None:
-    """Raises a ValueError if weights hold NaN or infinity, before they replace good ones.
+    """Raises a ValueError if weights are not finite, before they overwrite a good file.
 
     Args:
-        weights: Keras variables, tensors or numpy arrays by their names. Those that are not floats
-            are left out.
-        what: the thing that holds them, as a singular noun: `"layer"`.
+        weights: Keras variables, tensors or numpy arrays by their names. Values that are not floats
+            are ignored.
+        what: str. The owner of the weights in the error, such as `"layer"`.
 
     Raises:
-        ValueError: that names the weights.
+        ValueError: if a weight contains NaN or infinity. The error names the first ones.
 
     Example:
 
@@ -58,7 +61,7 @@ def check_weights(weights: Mapping[str, Any], what: str) -> None:
         )
 
 
-def _largest_weight(layer):
+def _largest_weight(layer: keras.layers.Layer) -> str:
     largest, path = 0.0, None
     for weight in layer.weights:
         if not keras.backend.is_float_dtype(weight.dtype):
@@ -71,13 +74,14 @@ def _largest_weight(layer):
     return f"whose largest weight is {largest:.3g}, in {path}"
 
 
-def _is_finite(weight):
+def _is_finite(weight: Any) -> bool:
     if not isinstance(weight, np.ndarray):
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(weight.dtype)):
             return True
-        weight = keras.ops.convert_to_numpy(keras.ops.copy(weight))  # of a Variable, a tensor
+        # `copy` converts a Variable to a tensor.
+        weight = keras.ops.convert_to_numpy(keras.ops.copy(weight))
     if weight.dtype.kind in "biuSUO":
         return True
-    # A sum is finite if all numbers are, unless they are huge: only then look at each.
+    # The fast check: a finite sum has only finite terms. Huge finite terms need the slow one.
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(weight.sum()) or np.isfinite(weight).all())

@@ -1,3 +1,8 @@
+"""A highway layer."""
+
+from collections.abc import Callable
+from typing import Any
+
 import keras
 
 from elmo_keras.layers.composite import Composite
@@ -5,15 +10,15 @@ from elmo_keras.layers.composite import Composite
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class Highway(Composite):
-    """A highway layer: a gate decides, per feature, between a transformed input and the input.
+    """A highway layer: a gate mixes, per feature, a transformed input and the input.
 
     ```
     g = sigmoid(x W_gate + b_gate)
     y = g * relu(x W_transform + b_transform) + (1 - g) * x
     ```
 
-    `g` is what bilm-tf's files call "carry", though it opens the transform; its bias starts at
-    `gate_bias`, so that a new layer mostly carries its input.
+    The gate's bias starts at `gate_bias`, so that a new layer mostly passes its input on. bilm-tf's
+    files call the gate "carry", although it weights the transform.
 
     Args:
         activation: str or callable. Activation of the transform. Defaults to `"relu"`.
@@ -24,7 +29,7 @@ class Highway(Composite):
         `(..., dim)` float.
 
     Output shape:
-        As the input.
+        The input shape.
 
     Example:
 
@@ -37,13 +42,18 @@ class Highway(Composite):
         - bilm-tf, `bilm/model.py`, `high`
     """
 
-    def __init__(self, activation="relu", gate_bias=-2.0, **kwargs):
+    def __init__(
+        self,
+        activation: str | Callable[..., Any] = "relu",
+        gate_bias: float = -2.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)
         self.gate_bias = gate_bias
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         dim = input_shape[-1]
         self.transform = keras.layers.Dense(
             dim, activation=self.activation, dtype=self.dtype_policy, name="transform"
@@ -59,14 +69,14 @@ class Highway(Composite):
         self.build_part(self.gate, input_shape)
         self.keep_frozen()
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         gate = self.gate(inputs)
         return gate * self.transform(inputs) + (1 - gate) * inputs  # (..., dim)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

@@ -1,3 +1,7 @@
+"""Pooling of sentences by the maximum over time."""
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -6,16 +10,17 @@ from elmo_keras.layers.masking import expand_mask
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class MaskedMaxPooling(keras.layers.Layer):
-    """The maximum over the real time steps, feature by feature, one vector a sentence.
+    """The maximum of each feature over the real time steps, one vector for each sentence.
 
-    Note on masking: padded steps do not count, not even their zeros. A sentence without a real
-    step gives zeros. Without a mask all steps count.
+    Note on masking: padded steps do not count, even if all real values are negative. A sentence
+    without real steps gives zeros. Without a mask all steps count.
 
     Args:
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Input shape:
-        `(batch, time, ...)` float. Axes after time stay, so that ElmoLayer's `"all"` can be pooled.
+        `(batch, time, ...)` float. Axes after time are kept, for example the layers of an
+        `ElmoLayer` with `output="all"`.
 
     Output shape:
         `(batch, ...)`.
@@ -29,14 +34,14 @@ class MaskedMaxPooling(keras.layers.Layer):
     [[-1.0]]
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         pass
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is None:
             return ops.max(inputs, axis=1)
         lowest = ops.full_like(inputs, float("-inf"))
@@ -44,8 +49,8 @@ class MaskedMaxPooling(keras.layers.Layer):
         is_any = ops.any(expand_mask(mask, inputs), axis=1)
         return ops.where(is_any, maximum, ops.zeros_like(maximum))  # (batch, ...)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         return None
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], *input_shape[2:])

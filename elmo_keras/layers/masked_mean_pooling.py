@@ -1,3 +1,7 @@
+"""Pooling of sentences by the mean over time."""
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -6,16 +10,17 @@ from elmo_keras.layers.masking import expand_mask
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class MaskedMeanPooling(keras.layers.Layer):
-    """The mean over the real time steps, one vector a sentence.
+    """The mean over the real time steps, one vector for each sentence.
 
-    Note on masking: padded steps do not count. A sentence without a real step gives zeros, where
+    Note on masking: padded steps do not count. A sentence without real steps gives zeros, where
     `keras.layers.GlobalAveragePooling1D` gives NaN. Without a mask all steps count.
 
     Args:
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Input shape:
-        `(batch, time, ...)` float. Axes after time stay, so that ElmoLayer's `"all"` can be pooled.
+        `(batch, time, ...)` float. Axes after time are kept, for example the layers of an
+        `ElmoLayer` with `output="all"`.
 
     Output shape:
         `(batch, ...)`.
@@ -29,24 +34,24 @@ class MaskedMeanPooling(keras.layers.Layer):
     [[2.0]]
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         pass
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is None:
             return ops.mean(inputs, axis=1)
-        # Half precision has no room for long sums.
+        # Half precision is too narrow for long sums.
         x = ops.where(expand_mask(mask, inputs), ops.cast(inputs, "float32"), 0.0)
         number = ops.sum(ops.cast(expand_mask(mask, inputs), "float32"), axis=1)
         mean = ops.sum(x, axis=1) / ops.maximum(number, 1.0)
         return ops.cast(mean, self.compute_dtype)  # (batch, ...)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         return None
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], *input_shape[2:])

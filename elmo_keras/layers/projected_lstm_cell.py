@@ -1,4 +1,4 @@
-"""The projected LSTM cell, one step in plain `keras.ops`."""
+"""The projected LSTM cell: one time step, in plain `keras.ops`."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ class ProjectedLSTMCell(Composite):
         cell_clip: float or `None`. Bound of the cell state's absolute values. Defaults to `None`.
         projection_clip: float or `None`. Bound of the projected state's absolute values. Defaults
             to `None`.
-        forget_bias: float. Added to the forget gate before the sigmoid, and not stored in `b`: a
-            rounded sum could not be taken apart again exactly. Defaults to `1.0`.
+        forget_bias: float. Added to the forget gate before the sigmoid. It is not stored in `b`,
+            because a rounded sum could not be split exactly. Defaults to `1.0`.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Call arguments:
@@ -96,7 +96,7 @@ class ProjectedLSTMCell(Composite):
         return [first.kernel, first.bias, *(part.kernel for part in rest)]
 
     def build(self, input_shape: Any) -> None:
-        def dense(units, name, use_bias=False):
+        def dense(units: int, name: str, use_bias: bool = False) -> keras.layers.Dense:
             return keras.layers.Dense(units, use_bias=use_bias, dtype=self.dtype_policy, name=name)
 
         self.input_gates = dense(4 * self.units, "input_gates", use_bias=True)  # W, b

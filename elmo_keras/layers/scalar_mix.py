@@ -1,9 +1,13 @@
+"""The learned weighted sum of a model's layers."""
+
+from typing import Any
+
 import keras
 from keras import ops
 
 LAYER_NORMS = (False, True, "bilm-tf", "allennlp")
-# What each program adds to the variance; True is ours.
-_EPSILON = {True: 1e-12, "bilm-tf": 1e-12, "allennlp": 1e-13}
+# Added to the variance. `True` is an option of this package, the others are those of the programs.
+_EPSILON: dict[bool | str, float] = {True: 1e-12, "bilm-tf": 1e-12, "allennlp": 1e-13}
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
@@ -14,17 +18,18 @@ class ScalarMix(keras.layers.Layer):
     y = gamma * sum_j softmax(scalars)_j * layer_j
     ```
 
-    The layers need not be a biLM's: hidden states of any encoder do, if they have one shape.
+    The layers may be the hidden states of any encoder, if all have the same shape.
 
-    Note on masking: the mask of the inputs goes on to the output. The whole-batch statistics of
-    `layer_norm="bilm-tf"` and `"allennlp"` cover the positions that it keeps.
+    Note on masking: the mask of the inputs is passed on to the output. With `layer_norm="bilm-tf"`
+    or `"allennlp"`, masked positions do not count in the statistics.
 
     Args:
-        layer_norm: `False`, `True`, `"bilm-tf"` or `"allennlp"`. Normalisation of each layer
-            before the sum, without parameters: `True` over the features of each token; the named
-            ones, as those programs do it, over the whole batch, which makes a vector depend on its
-            neighbours. Defaults to `False`.
-        regularizer: Keras regularizer of the scalars (not of gamma), or `None`, the default.
+        layer_norm: `False`, `True`, `"bilm-tf"` or `"allennlp"`. Normalisation of each layer before
+            the sum, without learned parameters. Defaults to `False`.
+            - `True`: over the features of each token.
+            - `"bilm-tf"` and `"allennlp"`: over the whole batch, as in these programs. A vector
+              then depends on the other sentences of its batch.
+        regularizer: Keras regularizer of the scalars, not of gamma. Defaults to `None`.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Input shape:
@@ -47,23 +52,26 @@ class ScalarMix(keras.layers.Layer):
         - bilm-tf, `bilm/elmo.py`, `weight_layers`; AllenNLP, `modules/scalar_mix.py`
     """
 
-    def __init__(self, layer_norm=False, regularizer=None, **kwargs):
+    def __init__(
+        self, layer_norm: bool | str = False, regularizer: Any = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if layer_norm not in LAYER_NORMS:
             raise ValueError(
-                f"`layer_norm` must be one of {LAYER_NORMS}. Received: layer_norm={layer_norm!r}"
+                f"`layer_norm` must be one of {LAYER_NORMS}. Received: layer_norm={layer_norm!r}. "
+                "Use False unless the weights were trained with a normalisation."
             )
         self.layer_norm = layer_norm
         self.regularizer = keras.regularizers.get(regularizer)
         self.supports_masking = True
 
     @property
-    def layer_weights(self):
-        """The weights as they act: `(softmax of the scalars as a numpy array, gamma)`."""
+    def layer_weights(self) -> tuple[Any, float]:
+        """The normalised weights, a `(layers,)` numpy array (softmax of the scalars), and gamma."""
         weights = ops.softmax(ops.cast(self.scalars, "float32"))
         return ops.convert_to_numpy(weights), float(ops.convert_to_numpy(self.gamma))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         num_layers = (
             len(input_shape) if isinstance(input_shape[0], (list, tuple)) else (input_shape[-2])
         )
@@ -75,7 +83,7 @@ class ScalarMix(keras.layers.Layer):
         )
         self.gamma = self.add_weight(shape=(), initializer="ones", name="gamma")
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         if not isinstance(inputs, (list, tuple)):
             inputs = ops.unstack(inputs, axis=-2)
         if self.layer_norm:
@@ -85,8 +93,8 @@ class ScalarMix(keras.layers.Layer):
         weights = ops.cast(weights, self.compute_dtype)
         return sum(weights[i] * layer for i, layer in enumerate(inputs))  # (batch, time, dim)
 
-    def _normalize(self, layer, mask):
-        x = ops.cast(layer, "float32")  # The epsilons are none in half precision.
+    def _normalize(self, layer: Any, mask: Any) -> Any:
+        x = ops.cast(layer, "float32")  # The epsilons are 0 in half precision.
         if self.layer_norm is True:
             mean = ops.mean(x, axis=-1, keepdims=True)
             variance = ops.mean(ops.square(x - mean), axis=-1, keepdims=True)
@@ -94,22 +102,22 @@ class ScalarMix(keras.layers.Layer):
             kept = (
                 ops.ones_like(x[..., :1]) if mask is None else ops.cast(mask, "float32")[..., None]
             )
-            # Of a batch without a single token nothing is returned, whatever it is divided by.
+            # At least 1, so that a batch without tokens is not divided by 0.
             number = ops.maximum(ops.sum(kept), 1.0) * x.shape[-1]
             mean = ops.sum(x * kept) / number
             variance = ops.sum(ops.square((x - mean) * kept)) / number
         normalized = (x - mean) * ops.rsqrt(variance + _EPSILON[self.layer_norm])
         return ops.cast(normalized, layer.dtype)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return _first(previous_mask)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         if isinstance(input_shape[0], (list, tuple)):
             return tuple(input_shape[0])
         return (*input_shape[:-2], input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {
@@ -120,7 +128,8 @@ class ScalarMix(keras.layers.Layer):
         return config
 
 
-def _first(mask):
+def _first(mask: Any) -> Any:
+    """Returns the first mask that is not `None`."""
     if isinstance(mask, (list, tuple)):
         return next((m for m in mask if m is not None), None)
     return mask

@@ -1,10 +1,12 @@
-"""The padding mask of ids, and the begin and the end of a sentence."""
+"""The mask of ids, and the ids of the begin and the end of a sentence."""
+
+from typing import Any
 
 from keras import ops
 
 
-def token_mask(ids):
-    """The mask of the tokens: a token whose ids are all 0 is padding.
+def token_mask(ids: Any) -> Any:
+    """Computes the mask of ids: a token whose ids are all 0 is padding.
 
     Args:
         ids: `(batch, time, ...)` int.
@@ -16,17 +18,17 @@ def token_mask(ids):
     return ops.any(is_set, axis=tuple(range(2, len(ids.shape)))) if len(ids.shape) > 2 else is_set
 
 
-def add_boundaries(ids, mask, begin, end):
-    """Adds the ids of the begin and of the end of the sentence to each row.
+def add_boundaries(ids: Any, mask: Any, begin: Any, end: Any) -> tuple[Any, Any]:
+    """Adds the ids of the begin and the end of a sentence to each row.
 
     Args:
         ids: `(batch, time, ...)` int32, padding on the right.
         mask: `(batch, time)` bool, see `token_mask`.
-        begin: `(...)` int. Ids of the begin of a sentence.
-        end: `(...)` int. Ids of the end, placed after the last token.
+        begin: `(...)` int. Ids of the begin of a sentence, added before the first token.
+        end: `(...)` int. Ids of the end of a sentence, added after the last token.
 
     Returns:
-        Ids of shape `(batch, time + 2, ...)`, and their mask `(batch, time + 2)`.
+        The new ids `(batch, time + 2, ...)` int32, and their mask `(batch, time + 2)`.
     """
     length = ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)  # (batch, 1)
     padding = ops.zeros((ops.shape(ids)[0], 1, *ids.shape[2:]), dtype="int32")

@@ -1,7 +1,7 @@
 """Weights with given values instead of random ones.
 
-A checkpoint replaces every random weight of a new layer at once. Random values of a large model
-cost seconds and twice the memory, so layers are built with the checkpoint's values from the start:
+A checkpoint replaces all random weights of a new layer. Random values of a large model take seconds
+and twice the memory, so layers are built with the checkpoint's values from the start:
 
     with given_weights(find):
         layer.build(input_shape)
@@ -9,12 +9,12 @@ cost seconds and twice the memory, so layers are built with the checkpoint's val
 Keras creates a weight by calling an initializer, `initializer(shape, dtype)`. While
 `given_weights` is active, `build_part` replaces the initializers of each Keras layer that it
 builds (`kernel_initializer` of a Dense, for example) by a function that asks `find` for the value,
-and puts the own initializers back afterwards. `find` receives the path of the weight: the names of
-the parts from the outermost composite to the Keras layer, and the name of the weight. Composites
-build their parts with `build_part`, so the path grows by one name for each level. The stack of
-names is kept in a context variable; threads do not see each other's.
+and restores the initializers afterwards. `find` receives the path of the weight: the names of the
+parts from the outermost composite to the Keras layer, and the name of the weight. Composites build
+their parts with `build_part`, so the path grows by one name for each level. The current path is in
+a context variable, so that threads do not interfere.
 
-`weights_by_path` lists the weights of a built layer under the same paths, for saving.
+`weights_by_path` lists the weights of a built layer by the same paths, for saving.
 """
 
 import contextlib
@@ -27,14 +27,14 @@ import keras
 
 from elmo_keras.layers.keras_internals import sub_layers
 
-# Names of the weights of the Keras layers that composites are made of.
+# Names of the weights of the Keras layers in composites.
 _WEIGHTS = ("embeddings", "kernel", "bias")
 _active: contextvars.ContextVar[Any] = contextvars.ContextVar("given_weights", default=None)
 
 
 @contextlib.contextmanager
 def given_weights(find: Callable[..., Any]) -> Iterator[None]:
-    """Inside, composites build their weights with given values.
+    """Creates a context in which composites build their weights with given values.
 
     Args:
         find: function of a weight's path, shape and dtype that returns its value. The path joins
@@ -48,12 +48,12 @@ def given_weights(find: Callable[..., Any]) -> Iterator[None]:
 
 
 def build_with_given_weights(part: keras.layers.Layer, input_shape: Any, name: str) -> None:
-    """Builds a part of a composite; inside `given_weights` its weights have given values.
+    """Builds a part of a composite, with the given values inside `given_weights`.
 
     Args:
         part: the layer to build.
-        input_shape: argument of its `build`.
-        name: its name in the paths.
+        input_shape: argument of the layer's `build`.
+        name: name of the layer in the paths of its weights.
     """
     if _active.get() is None:
         part.build(input_shape)
@@ -76,17 +76,17 @@ def build_with_given_weights(part: keras.layers.Layer, input_shape: Any, name: s
 
 
 def weights_by_path(layer: keras.layers.Layer, path: str) -> dict[str, keras.Variable]:
-    """The weights of a built layer by the paths that `given_weights` uses.
+    """Returns the weights of a built layer by the paths that `given_weights` uses.
 
     Args:
-        layer: a composite, or a Keras layer that a composite is made of.
+        layer: a composite, or a Keras layer inside a composite.
         path: path of the layer itself.
     """
     if isinstance(layer, keras.layers.RNN):
         return weights_by_path(layer.cell, path)
     parts = sub_layers(layer, recursive=False)
     if parts:
-        weights = {}
+        weights: dict[str, keras.Variable] = {}
         for part in parts:
             weights |= weights_by_path(part, f"{path}/{part.name}")
         return weights

@@ -1,41 +1,46 @@
+"""A table of word vectors as the front end of a biLM."""
+
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
 from elmo_keras.layers.token_encoder import TokenEncoder
+from elmo_keras.text.special_tokens import BEGIN_TOKEN, END_TOKEN, UNKNOWN_TOKEN
 from elmo_keras.text.vocabulary import Vocabulary
 from elmo_keras.text.word_ids import WordIds
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class WordEmbedding(TokenEncoder):
-    """Token vectors out of a table, one row a word: the front end of biLMs that read words.
+    """Token vectors from a table with one row per word: the front end of biLMs that read words.
 
-    Also what stands in place of a character CNN whose vectors have been computed for a fixed
-    vocabulary (bilm-tf's `dump_token_embeddings`).
+    It also replaces a character CNN whose vectors were computed for a fixed vocabulary (bilm-tf's
+    `dump_token_embeddings`).
 
     Args:
-        num_words: int. Words in the table.
-        dim: int. Size of a word's vector.
-        vocabulary: list of str, or one str with a word a line: the words in the order of the
-            table's rows. `None`, the default, is for models that are only given ids; the first
-            three rows are then those of `begin`, `end` and `unknown`, as bilm-tf has them.
+        num_words: int. Number of words in the table.
+        dim: int. Size of a word vector.
+        vocabulary: list of str, or one str with one word per line: the words in the order of the
+            table's rows. Defaults to `None`, for a model that only receives ids; as in bilm-tf, its
+            first three rows belong to `begin`, `end` and `unknown`.
         begin: str. The word that begins a sentence. Defaults to `"<S>"`.
         end: str. The word that ends a sentence. Defaults to `"</S>"`.
-        unknown: str. The word that stands for those not in the vocabulary. Defaults to `"<UNK>"`.
+        unknown: str. The word that replaces words outside of the vocabulary. Defaults to `"<UNK>"`.
         **kwargs: Layer keyword arguments, like `name` and `dtype`.
 
     Input shape:
-        `(batch, time)` int: a word's row plus one, 0 as padding, as `elmo_keras.text.WordIds`
-        makes them.
+        `(batch, time)` int, from `elmo_keras.text.WordIds`: the row of a word plus one, 0 as
+        padding.
 
     Output shape:
         `(batch, time, dim)` float.
 
     Raises:
-        ValueError: if the vocabulary has another number of words, or lacks `begin`, `end` or
-            `unknown`: without them bilm-tf would silently cut sentences or take a wrong word.
+        ValueError: if the vocabulary does not have `num_words` words, or lacks `begin`, `end` or
+            `unknown`; bilm-tf would silently cut sentences or use a wrong word. In a call, if ids
+            are out of range.
 
     Example:
 
@@ -54,62 +59,62 @@ class WordEmbedding(TokenEncoder):
 
     def __init__(
         self,
-        num_words,
-        dim,
-        vocabulary=None,
-        begin="<S>",
-        end="</S>",
-        unknown="<UNK>",
-        **kwargs,
-    ):
+        num_words: int,
+        dim: int,
+        vocabulary: str | Iterable[str] | None = None,
+        begin: str = BEGIN_TOKEN,
+        end: str = END_TOKEN,
+        unknown: str = UNKNOWN_TOKEN,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_words = num_words
         self.dim = dim
         self.begin, self.end, self.unknown = begin, end, unknown
         self._has_vocabulary = vocabulary is not None
-        self._vocabulary = Vocabulary(vocabulary if self._has_vocabulary else [begin, end, unknown])
+        self._vocabulary = Vocabulary([begin, end, unknown] if vocabulary is None else vocabulary)
         known = len(self._vocabulary)
-        missing = [mark for mark in (begin, end, unknown) if mark not in self._vocabulary]
+        missing = [token for token in (begin, end, unknown) if token not in self._vocabulary]
         is_whole = known == num_words if self._has_vocabulary else known <= num_words
         if not is_whole or missing:
             raise ValueError(
-                f"`vocabulary` must hold {num_words} words, {begin!r}, {end!r} and {unknown!r} "
-                f"among them. Received: {known} words"
-                f"{' without ' + ', '.join(missing) if missing else ''}. It must be the file that "
+                f"`vocabulary` must hold {num_words} words, including {begin!r}, {end!r} and "
+                f"{unknown!r}. Received: {known} words"
+                f"{' without ' + ', '.join(missing) if missing else ''}. Pass the vocabulary that "
                 "the model was trained with."
             )
 
     @property
-    def vocabulary(self):
+    def vocabulary(self) -> list[str] | None:
         """The words in the order of the table's rows, list of str, or `None`."""
         return self._vocabulary.tokens if self._has_vocabulary else None
 
     @property
-    def ids_shape(self):
+    def ids_shape(self) -> tuple[int, ...]:
         return ()
 
     @property
-    def ids_limit(self):
+    def ids_limit(self) -> int:
         return self.num_words + 1
 
     @property
-    def output_dim(self):
+    def output_dim(self) -> int:
         return self.dim
 
-    def boundary_ids(self):
-        indices = (self._vocabulary.token_to_index(token) for token in (self.begin, self.end))
-        return tuple(np.array(index + 1, dtype="int32") for index in indices)
+    def boundary_ids(self) -> tuple[np.ndarray, np.ndarray]:
+        begin, end = map(self._vocabulary.token_to_index, (self.begin, self.end))
+        return np.array(begin + 1, dtype="int32"), np.array(end + 1, dtype="int32")
 
-    def text_layer(self):
+    def text_layer(self) -> WordIds | None:
         if not self._has_vocabulary:
             return None
         return WordIds(self._vocabulary.text, unknown=self.unknown, name="word_ids")
 
-    def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
-        """The ids of words, as `text_layer()` makes them, without TensorFlow.
+    def numpy_ids(self, words: Iterable[str | bytes]) -> np.ndarray:
+        """Returns the ids of words, without TensorFlow; equal to those of `text_layer()`.
 
         Args:
-            words: iterable of str. bytes are read as UTF-8.
+            words: iterable of str (or bytes, which are decoded as UTF-8).
 
         Returns:
             `(len(words),)` int32; 0 for an empty word.
@@ -129,26 +134,26 @@ class WordEmbedding(TokenEncoder):
         if not self._has_vocabulary:
             raise ValueError(
                 "A WordEmbedding needs its vocabulary to make ids of words. Received: one without "
-                "a vocabulary, which takes ids alone. Load or build it with `vocabulary`, the "
-                "file of words that it was trained with."
+                "a vocabulary, which accepts only ids. Load or build it with `vocabulary`, the "
+                "words that it was trained with."
             )
         return self._vocabulary.tokens_to_ids(
             words, self._vocabulary.token_to_index(self.unknown) + 1
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.embedding = keras.layers.Embedding(
             self.num_words + 1, self.dim, dtype=self.dtype_policy, name="embedding"
         )
         self.build_part(self.embedding, input_shape)
         self.keep_frozen()
 
-    def call(self, ids):
+    def call(self, ids: Any) -> Any:
         self.check_range(ids)
         return self.embedding(ids)  # (batch, time, dim)
 
-    def encode(self, ids):
-        """The vectors of words that are different already; nothing is checked.
+    def encode(self, ids: Any) -> Any:
+        """Computes the vectors of distinct words, without any checks.
 
         Args:
             ids: `(words,)` int. Zeros are padding.
@@ -158,7 +163,7 @@ class WordEmbedding(TokenEncoder):
         """
         return self.embedding(ids)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(
             {

@@ -34,7 +34,7 @@ class TokenAccuracy(keras.metrics.Metric):
     0.5
     """
 
-    def __init__(self, name: str = "accuracy", dtype: Any = None):
+    def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
         super().__init__(name=name, dtype=dtype)
         self.correct = self.add_weight(name="correct", initializer="zeros")
         self.total = self.add_weight(name="total", initializer="zeros")

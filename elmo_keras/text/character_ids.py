@@ -47,7 +47,7 @@ class CharacterIds(TokenIdsLayer):
         - [Peters et al., 2018](https://arxiv.org/abs/1802.05365)
     """
 
-    def __init__(self, max_characters: int = 50, boundaries: bool = False, **kwargs: Any):
+    def __init__(self, max_characters: int = 50, boundaries: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(max_characters, int) or max_characters < alphabet.MIN_CHARACTERS:
             raise ValueError(

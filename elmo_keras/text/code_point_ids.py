@@ -45,10 +45,10 @@ class CodePointIds(TokenIdsLayer):
     Args:
         characters: list of str, or one str with one entry per line: the character dictionary in
             the order of its indices, `""` for an index without an entry; `None` for a model that
-            reads words alone. It must hold `<bos>`, `<eos>`, `<bow>`, `<eow>`, `<oov>` and
+            reads only words. It must hold `<bos>`, `<eos>`, `<bow>`, `<eow>`, `<oov>` and
             `<pad>`.
         words: the word dictionary in the same form, with `<bos>`, `<eos>` and `<oov>`; `None` for a
-            model that reads characters alone.
+            model that reads only characters.
         max_characters: int, at least 3. Length of a token's character ids. Defaults to `50`.
         **kwargs: Layer keyword arguments, like `name`.
 
@@ -81,7 +81,7 @@ class CodePointIds(TokenIdsLayer):
         words: str | Iterable[str] | None = None,
         max_characters: int = 50,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.max_characters = max_characters
         self._characters = _dictionary(characters, CHARACTER_SPECIAL_TOKENS, "characters")

@@ -29,7 +29,7 @@ class TextLayer(keras.layers.Layer):
     never called with strings can still be compiled.
     """
 
-    def __init__(self, **kwargs: Any):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # As in Keras' own string layers: inputs stay TensorFlow tensors on every backend.
         self._convert_input_args = False

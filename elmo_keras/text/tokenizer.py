@@ -130,7 +130,7 @@ class Tokenizer(TextLayer):
         lowercase: bool = False,
         max_tokens: int | None = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         if method not in self.METHODS:
             raise ValueError(

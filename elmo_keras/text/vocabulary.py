@@ -30,7 +30,7 @@ class Vocabulary:
     (3, 2, 'the\\n\\ncat')
     """
 
-    def __init__(self, tokens: str | Iterable[str]):
+    def __init__(self, tokens: str | Iterable[str]) -> None:
         self.tokens = tokens.split("\n") if isinstance(tokens, str) else list(tokens)
         for index, token in enumerate(self.tokens):
             if not isinstance(token, str) or "\n" in token:

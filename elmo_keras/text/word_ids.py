@@ -41,7 +41,9 @@ class WordIds(TokenIdsLayer):
     [[1, 3], [2, 0]]
     """
 
-    def __init__(self, vocabulary: str | Iterable[str], unknown: str | None = None, **kwargs: Any):
+    def __init__(
+        self, vocabulary: str | Iterable[str], unknown: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self._vocabulary = Vocabulary(vocabulary)
         if unknown is not None and unknown not in self._vocabulary:

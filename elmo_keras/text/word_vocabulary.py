@@ -25,7 +25,7 @@ class WordVocabulary(Vocabulary):
     array([3, 2], dtype=int32)
     """
 
-    def __init__(self, words: str | Iterable[str]):
+    def __init__(self, words: str | Iterable[str]) -> None:
         super().__init__(words)
         missing = [word for word in SPECIAL_TOKENS if word not in self]
         if missing or "" in self.tokens:
@@ -39,7 +39,7 @@ class WordVocabulary(Vocabulary):
         self.unknown_index: int = self.token_to_index(UNKNOWN_TOKEN)
 
     def tokens_to_indices(self, words: Iterable[str]) -> np.ndarray:
-        """Returns the indices of words; the index of `<UNK>` for words that are not in here.
+        """Returns the indices of words; the index of `<UNK>` for all other words.
 
         Args:
             words: iterable of str.

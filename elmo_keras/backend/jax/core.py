@@ -46,7 +46,7 @@ def inference(layer: keras.layers.Layer, *inputs: tuple[tuple[int | None, ...], 
     """Compiles the layer once for each size of its inputs."""
     call = jax.jit(lambda *arguments: layer.stateless_call(*arguments)[0])
 
-    def function(x):
+    def function(x: Any) -> Any:
         variables = layer.trainable_variables, layer.non_trainable_variables
         return call(*([variable.value for variable in part] for part in variables), x)
 

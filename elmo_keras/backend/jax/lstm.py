@@ -34,7 +34,9 @@ def projected_lstm(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _scan(options, mask, x, hidden, cell, weights):
+def _scan(
+    options: Any, mask: Any, x: Any, hidden: Any, cell: Any, weights: tuple[Any, ...]
+) -> tuple[Any, Any, Any]:
     """Returns `(outputs, hidden, cell)`.
 
     Args:
@@ -47,13 +49,15 @@ def _scan(options, mask, x, hidden, cell, weights):
     return _forward(options, mask, x, hidden, cell, weights)[0]
 
 
-def _forward(options, mask, x, hidden, cell, weights):
+def _forward(
+    options: Any, mask: Any, x: Any, hidden: Any, cell: Any, weights: tuple[Any, ...]
+) -> tuple[tuple[Any, Any, Any], tuple[Any, ...]]:
     """Returns the results of `_scan` and the residuals for `_backward`."""
     backward, cell_clip, projection_clip, forget_bias = options
     kernel, bias, recurrent, *projection = weights
     given = x @ kernel + bias  # (time, batch, 4 * units)
 
-    def step(states, inputs):
+    def step(states: Any, inputs: Any) -> tuple[Any, Any]:
         hidden, cell = states
         given, is_real = inputs
         gates = given.astype(cell.dtype) + (hidden @ recurrent).astype(cell.dtype)
@@ -71,13 +75,13 @@ def _forward(options, mask, x, hidden, cell, weights):
     return (saved[-1], hidden, cell), (mask, x, weights, saved)
 
 
-def _backward(options, residuals, gradients):
+def _backward(options: Any, residuals: tuple[Any, ...], gradients: Any) -> tuple[Any, ...]:
     """Returns the gradients of mask, x, hidden, cell and weights."""
     backward, cell_clip, projection_clip, _ = options
     mask, x, (kernel, _, recurrent, *projection), saved = residuals
     d_outputs, d_hidden, d_cell = gradients
 
-    def step(states, inputs):
+    def step(states: Any, inputs: Any) -> tuple[Any, Any]:
         d_hidden, d_cell = states
         (i, f, g, o, _, cell, h), is_real, d_output = inputs
         unclipped = f * cell + i * g
@@ -106,7 +110,7 @@ def _backward(options, residuals, gradients):
         step, (d_hidden, d_cell), (saved, mask, d_outputs), reverse=not backward
     )
 
-    def over_all_steps(a, b):
+    def over_all_steps(a: Any, b: Any) -> Any:
         return jnp.einsum("tbi,tbj->ij", a, b)
 
     d_weights = (

@@ -22,8 +22,8 @@ def training_step(
     optimizer.build(weights)
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
-    def step(values, slots, batch, states):
-        def with_weights(values):
+    def step(values: Any, slots: Any, batch: Any, states: Any) -> tuple[Any, ...]:
+        def with_weights(values: Any) -> tuple[Any, tuple[Any, Any]]:
             with keras.StatelessScope(state_mapping=list(zip(weights, values))):
                 value, sums, new_states = loss(batch, states)
             return value, (sums, new_states)
@@ -35,7 +35,7 @@ def training_step(
         values, slots = optimizer.stateless_apply(slots, gradients, values)
         return values, slots, sums, norm, new_states
 
-    def function(batch, states):
+    def function(batch: Any, states: Any) -> tuple[Any, Any, Any]:
         variables = [*weights], [*optimizer.variables]
         values, slots, sums, norm, states = step(
             *([variable.value for variable in part] for part in variables), batch, states

@@ -20,10 +20,10 @@ _OWNED: set[str] = set()
 
 
 def require(condition: Any, message: str) -> None:
-    """Checks a condition on tensor values as far as the backend can look at them.
+    """Checks a condition on tensor values, where the backend can read them.
 
-    An eager call raises; a TensorFlow graph, and so a SavedModel, gets an assertion. XLA, JAX's
-    jit and `torch.compile` cannot raise on values: there, nothing is checked.
+    An eager call raises. In a TensorFlow graph, and so in a SavedModel, the check is an assertion.
+    XLA, JAX's jit and `torch.compile` cannot raise an error for values, so they check nothing.
 
     Args:
         condition: bool tensor without dimensions.
@@ -140,10 +140,10 @@ def graph(function: Callable[..., Any]) -> Callable[..., Any]:
 def gradients_of(owner: Any) -> Iterator[None]:
     """Ties the gradients that are registered inside the context to the lifetime of `owner`.
 
-    `tf.custom_gradient` registers each gradient by name for the life of the process, and each
-    holds the graph that it was traced in: 80 MB for each training of a small model. After the
-    owner is gone, whose variables the graph reads, nothing can ask for these gradients, and they
-    are removed. If contexts are nested, the inner owner counts.
+    `tf.custom_gradient` registers each gradient by name for the life of the process. Each gradient
+    holds the graph that it was traced in: 80 MB for each training of a small model. The graph reads
+    variables of the owner, so nothing can use the gradients after the owner is deleted, and they
+    are removed. In nested contexts, the inner owner counts.
 
     Args:
         owner: the layer or model whose gradients are traced.

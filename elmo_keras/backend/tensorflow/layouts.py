@@ -65,7 +65,7 @@ class UnrolledLayout(LoopLayout):
         x: `(batch, time, dim)` float with a known `time`; only its shape is used.
     """
 
-    def __init__(self, x: Any):
+    def __init__(self, x: Any) -> None:
         self.shape = x.shape[:2]
         self.batch, self.number = x.shape[0] or tf.shape(x)[0], x.shape[1]
 
@@ -129,7 +129,7 @@ class PackedLayout(LoopLayout):
             anywhere: the real steps of its row are moved together.
     """
 
-    def __init__(self, x: Any, mask: Any = None):
+    def __init__(self, x: Any, mask: Any = None) -> None:
         self.shape = x.shape[:2]
         self.batch, self.time = tf.shape(x)[0], tf.shape(x)[1]
         if mask is None:
@@ -171,7 +171,7 @@ class PackedLayout(LoopLayout):
 
     def loop(self, backward: bool, body: Callable[..., Any], *state: Any) -> Any:
 
-        def turn(count, *state):
+        def turn(count: Any, *state: Any) -> tuple[Any, ...]:
             return count + 1, *body(self.number - 1 - count if backward else count, *state)
 
         state = tf.while_loop(

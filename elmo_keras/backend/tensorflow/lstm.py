@@ -78,7 +78,7 @@ def projected_lstm(
     hidden, cell = states
     scan = _Scan(layout, x.dtype, backward, cell_clip, projection_clip, forget_bias)
 
-    def forward(x, hidden, cell, *weights):
+    def forward(x: Any, hidden: Any, cell: Any, *weights: Any) -> tuple[Any, Any]:
         results, saved = scan.forward(x, hidden, cell, weights)
         return results, lambda *gradients: scan.backward(saved, gradients)
 
@@ -113,21 +113,31 @@ class _Saved(NamedTuple):
 class _Scan:
     """The forward pass of an LSTM layer in one direction, and its gradient."""
 
-    def __init__(self, layout, dtype, backward, cell_clip, projection_clip, forget_bias):
+    def __init__(
+        self,
+        layout: LoopLayout,
+        dtype: Any,
+        backward: bool,
+        cell_clip: float | None,
+        projection_clip: float | None,
+        forget_bias: float,
+    ) -> None:
         self.layout = layout
         self.dtype, self.cell_dtype = dtype, "float64" if dtype == tf.float64 else "float32"
         self.is_backward = backward
         self.cell_clip, self.projection_clip = cell_clip, projection_clip
         self.forget_bias = forget_bias
 
-    def forward(self, x, hidden, cell, weights):
+    def forward(
+        self, x: Any, hidden: Any, cell: Any, weights: Any
+    ) -> tuple[tuple[Any, Any, Any], _Saved]:
         """Returns `(outputs, hidden, cell)` and the values that `backward` needs."""
         layout, dtype = self.layout, self.dtype
         kernel, bias, recurrent, *projection = weights
         units, dim = recurrent.shape[1] // 4, recurrent.shape[0]
         gates = _gates(layout, x, kernel, bias, recurrent, self.cell_dtype)
 
-        def body(step, hidden, cell, outputs, saved):
+        def body(step: Any, hidden: Any, cell: Any, outputs: Any, saved: Any) -> tuple[Any, ...]:
             h, c = layout.running(hidden, step), layout.running(cell, step)
             i, f, g, o = gates(step, h)  # (rows, units)
             i, f, g, o = tf.sigmoid(i), tf.sigmoid(f + self.forget_bias), tf.tanh(g), tf.sigmoid(o)
@@ -153,7 +163,7 @@ class _Scan:
         before, cells = layout.join(before), [layout.hold(array) for array in cells]
         return (outputs, hidden, cell), _Saved(weights, x, outputs, before, cells)
 
-    def backward(self, saved, gradients):
+    def backward(self, saved: _Saved, gradients: Any) -> tuple[Any, ...]:
         """Returns the gradients of x, hidden, cell and the weights."""
         d_outputs, d_hidden, d_cell = map(tf.convert_to_tensor, gradients)
         d_hidden, d_cell, d_gates, d_projected, inner = self._scan_gradients(
@@ -181,7 +191,9 @@ class _Scan:
             ],
         )
 
-    def _scan_gradients(self, saved, d_outputs, d_hidden, d_cell):
+    def _scan_gradients(
+        self, saved: _Saved, d_outputs: Any, d_hidden: Any, d_cell: Any
+    ) -> tuple[Any, ...]:
         """Scans the time steps in reverse order.
 
         Returns the gradients of the initial states, and, as arrays of all steps, the gradients of
@@ -195,7 +207,9 @@ class _Scan:
         recurrent_t = [tf.transpose(part) for part in tf.split(recurrent, 4, axis=1)]
         projection_t = [tf.transpose(p) for p in projection]
 
-        def body(step, d_hidden, d_cell, d_gates, d_projected, inner):
+        def body(
+            step: Any, d_hidden: Any, d_cell: Any, d_gates: Any, d_projected: Any, inner: Any
+        ) -> tuple[Any, ...]:
             c, i, f, g, o = (layout.at(packed, step) for packed in saved.cells)  # (rows, units)
             unclipped = f * c + i * g
             tanh = tf.tanh(_clip(unclipped, self.cell_clip))
@@ -237,11 +251,11 @@ def _gates(
 ) -> Callable[[Any, Any], list[Any]]:
     """Returns a function of a time step and its hidden states: the four gates, not activated."""
     if layout.has_rows(_MANY_ROWS):
-        # One product for each gate, over input and state: nothing to add, nothing to split.
+        # One product per gate, over input and state, needs neither a sum nor a split.
         kernels = tf.split(tf.concat([kernel, recurrent], axis=0), 4, axis=1)
         biases = tf.split(bias, 4)
 
-        def gates_of_many_rows(step, h):
+        def gates_of_many_rows(step: Any, h: Any) -> list[Any]:
             read = tf.concat([layout.at(x, step), h], axis=1)
             parts = [tf.nn.bias_add(tf.matmul(read, k), b) for k, b in zip(kernels, biases)]
             return [tf.cast(part, dtype) for part in parts]
@@ -250,7 +264,7 @@ def _gates(
 
     given = tf.matmul(x, kernel)  # (steps, 4 * units); reads the weights once
 
-    def gates_of_few_rows(step, h):
+    def gates_of_few_rows(step: Any, h: Any) -> list[Any]:
         own = tf.nn.bias_add(tf.matmul(h, recurrent), bias)
         both = tf.cast(layout.at(given, step), dtype) + tf.cast(own, dtype)
         return tf.split(both, 4, axis=-1)

@@ -106,7 +106,7 @@ def training_step(
     keeps_rows = isinstance(optimizer, Adagrad) and not is_distributed
     optimizer.build(weights)
 
-    def replica(batch, states):
+    def replica(batch: Any, states: Any) -> tuple[Any, Any, Any]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([weight.value for weight in weights])
             value, sums, states = loss(batch, states)
@@ -122,7 +122,8 @@ def training_step(
             gradients, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [gradients, sums])
         gradients = [_each_row_once(gradient) for gradient in gradients]
         norm = tf.linalg.global_norm(gradients)
-        # Keras sums over the replicas once more; a division by a power of two is exact.
+        # Divided by `replicas`, because Keras sums over the replicas again. The division is exact
+        # for a power of two.
         scale = max_norm / tf.maximum(norm, max_norm) / replicas
         optimizer.apply([tf.math.scalar_mul(scale, gradient) for gradient in gradients], weights)
         return sums, norm, states
@@ -147,14 +148,14 @@ def _traced_once(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], An
     """Compiles a function of a batch and of states; one trace serves batches of every size."""
     traced: list[Any] = []
 
-    def call(batch, states):
+    def call(batch: Any, states: Any) -> Any:
         # A signature cannot hold None.
         arrays = [x for x in tf.nest.flatten(batch) if x is not None]
         states = list(states)
         if not traced:
             is_there = [x is not None for x in tf.nest.flatten(batch)]
 
-            def whole(arrays, states):
+            def whole(arrays: Any, states: Any) -> Any:
                 left = iter(arrays)
                 leaves = [next(left) if there else None for there in is_there]
                 return function(tf.nest.pack_sequence_as(batch, leaves), states)

@@ -40,7 +40,9 @@ class _Scan(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, options, mask, x, hidden, cell, *weights):
+    def forward(
+        ctx: Any, options: Any, mask: Any, x: Any, hidden: Any, cell: Any, *weights: Any
+    ) -> tuple[Any, Any, Any]:
         backward, cell_clip, projection_clip, forget_bias = options
         kernel, bias, recurrent, *projection = weights
         given = x @ kernel + bias  # (time, batch, 4 * units)
@@ -65,7 +67,7 @@ class _Scan(torch.autograd.Function):
         return outputs, hidden, cell
 
     @staticmethod
-    def backward(ctx, d_outputs, d_hidden, d_cell):
+    def backward(ctx: Any, d_outputs: Any, d_hidden: Any, d_cell: Any) -> tuple[Any, ...]:
         backward, cell_clip, projection_clip, _ = ctx.options
         mask, x, outputs, *rest = ctx.saved_tensors
         number = len(ctx.needs_input_grad) - 5
@@ -97,7 +99,7 @@ class _Scan(torch.autograd.Function):
             d_hidden = torch.where(is_real, d_gates[t] @ recurrent.T, d_hidden)
             d_cell = torch.where(is_real, d_c * f, d_cell)
 
-        def over_all_steps(a, b):
+        def over_all_steps(a: Any, b: Any) -> Any:
             return a.flatten(0, 1).T @ b.flatten(0, 1)
 
         d_weights = [

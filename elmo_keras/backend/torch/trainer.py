@@ -19,7 +19,7 @@ def training_step(
     """Returns a training step that runs eagerly."""
     optimizer.build(weights)
 
-    def step(batch, states):
+    def step(batch: Any, states: Any) -> tuple[Any, Any, Any]:
         for weight in weights:
             weight.value.grad = None
         value, sums, states = loss(batch, states)
