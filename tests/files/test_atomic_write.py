@@ -1,4 +1,4 @@
-"""Single files: the old one or the new one, wherever the writing is killed."""
+"""Atomic writes: after a kill, a file has its old content or its new content."""
 
 import errno
 import json
@@ -43,7 +43,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path, writer):
+def test_a_kill_leaves_the_old_content_or_the_new_content(tmp_path, writer):
     write, name = WRITERS[writer]
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -52,52 +52,54 @@ def test_a_kill_leaves_the_old_file_or_the_new_one(tmp_path, writer):
     with states_of(folder, tmp_path / "states") as states:
         write(2, folder)
     new = (folder / name).read_bytes()
-    found = [(state / name).read_bytes() for state in states]
-    assert old != new and found == sorted(found, key=lambda content: content == new)
-    assert set(found) == {old, new}
+    contents = [(state / name).read_bytes() for state in states]
+    assert old != new
+    assert set(contents) == {old, new}
+    assert contents == sorted(contents, key=lambda content: content == new)
     assert [path.name for path in folder.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_folder_is_made(tmp_path, writer):
+def test_missing_folders_are_created(tmp_path, writer):
     write, name = WRITERS[writer]
     write(1, tmp_path / "new/folder")
     assert [path.name for path in (tmp_path / "new/folder").iterdir()] == [name]
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="names of open files of Linux")
-def test_the_disk_has_the_file_before_its_name(tmp_path, monkeypatch):
-    """And the name before the writer goes on: that is what a loss of power asks for."""
+def test_order_of_syncs(tmp_path, monkeypatch):
+    """After a power failure, the name must belong to a file whose content is on the disk."""
     calls = []
     monkeypatch.setattr(
         os, "fsync", lambda handle: calls.append(os.readlink(f"/proc/self/fd/{handle}"))
     )
-    usual = os.replace
-    monkeypatch.setattr(os, "replace", lambda *paths: calls.append("replace") or usual(*paths))
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda *paths: calls.append("replace") or replace(*paths))
     with atomic_write(tmp_path / "x") as partial:
         partial.write_text("content")
     assert calls == [str(tmp_path / ".x.partial"), "replace", str(tmp_path)]
 
 
-def test_a_folder_that_cannot_be_synced(tmp_path, monkeypatch):
-    """Some file systems refuse it; an error of the disk is one."""
+def raising_fsync(number):
+    def fsync(handle):
+        raise OSError(number, os.strerror(number))
 
-    def refuse(number):
-        def fsync(handle):
-            raise OSError(number, os.strerror(number))
+    return fsync
 
-        return fsync
 
-    monkeypatch.setattr(os, "fsync", refuse(errno.EINVAL))
+def test_file_system_that_cannot_sync_directories(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", raising_fsync(errno.EINVAL))
     sync_directory(tmp_path)
     sync_directory(tmp_path / "absent")
-    monkeypatch.setattr(os, "fsync", refuse(errno.EIO))
+
+
+def test_disk_error_while_syncing_a_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", raising_fsync(errno.EIO))
     with pytest.raises(OSError, match="Input/output error"):
         sync_directory(tmp_path)
 
 
-def test_vocabularies_are_of_one_writer(tmp_path):
-    """The three commands that write one give the same bytes: UTF-8, line feeds."""
+def test_all_writers_of_vocabularies_write_equal_bytes(tmp_path):
     expected = "<S>\n</S>\n<UNK>\né\n東京\na\u2028b\n".encode()
     vocabulary_file.write(WORDS, tmp_path / "vocabulary.txt")
     write_vocabulary(WordVocabulary(WORDS), tmp_path / "count/vocabulary.txt")
@@ -109,16 +111,13 @@ def test_vocabularies_are_of_one_writer(tmp_path):
     checkpoints.save_hdf5(elmo, tmp_path / "hdf5")
     for folder in ("", "count", "softmax", "hdf5"):
         assert (tmp_path / folder / "vocabulary.txt").read_bytes() == expected
-    assert json.loads((tmp_path / "softmax/softmax.json").read_text())[
-        "elmo_keras_files"
-    ].keys() == {
-        "softmax_weights.hdf5",
-        "vocabulary.txt",
-    }
+    index = json.loads((tmp_path / "softmax/softmax.json").read_text())
+    assert index["elmo_keras_files"].keys() == {"softmax_weights.hdf5", "vocabulary.txt"}
 
 
-def test_errors_have_three_parts(tmp_path):
+@pytest.mark.parametrize("writer", WRITERS)
+def test_error(tmp_path, writer):
+    write, name = WRITERS[writer]
     (tmp_path / "file").write_text("")
-    for write, name in WRITERS.values():
-        with pytest.raises(OSError, match=f"{name} must be written as a whole. Received: .*file"):
-            write(1, tmp_path / "file")
+    with pytest.raises(OSError, match=f"{name} must be written as a whole. Received: .*file"):
+        write(1, tmp_path / "file")

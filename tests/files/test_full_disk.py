@@ -1,7 +1,7 @@
-"""Every writer on a disk that is full: an error that says so, and all files as they were.
+"""All writers on a full disk: the error names the cause, and no file changes.
 
-HDF5's own driver crashes after such an error, at the next file that is opened. So the writers run
-in a process of their own, which then reads a file and ends as it should.
+HDF5's own driver would crash when the next file is opened. The writers therefore run in a separate
+process, which reads a file after each error and must end normally.
 """
 
 import sys
@@ -52,7 +52,7 @@ def contents(n):
     return run_checkpoint.RunCheckpoint(arrays[n], {"n": n})
 
 
-# Each writes a first and a second state.
+# Each function writes a first state or a second state, which is larger.
 WRITERS = {
     "layer": lambda n, path: layers[n].save_to_preset(path),
     "model": lambda n, path: models[n].save_to_preset(path),
@@ -65,7 +65,7 @@ WRITERS = {
 
 
 def fails(name, folder):
-    # Whether the second state cannot be written; then all must be as it was.
+    # Returns whether writing the second state fails; the files must then be unchanged.
     before = digest_of(folder)
     try:
         WRITERS[name](2, folder)
@@ -87,7 +87,7 @@ def limited(name):
     folder = root / name
     WRITERS[name](1, folder)
     sizes = {path.stat().st_size for path in folder.iterdir()}
-    # About the ends of files, and in places between.
+    # Around the ends of files, and at places between.
     limits = {size + more for size in sizes for more in (-1, 0, 100)}
     limits |= set(range(0, max(sizes), max(1, max(sizes) // 12)))
     failed = 0
@@ -133,17 +133,22 @@ if shutil.which("mount") and subprocess.run(mount, capture_output=True).returnco
 
 
 @pytest.fixture(scope="module")
-def failed(tmp_path_factory):
-    """How many attempts of each writer have failed, as they must."""
+def failures(tmp_path_factory):
+    """The number of failed attempts of each writer; a wrong failure ends the process."""
     return run(_SCRIPT, None, tmp_path_factory.mktemp("disk"))
 
 
-def test_files_of_limited_size(failed):
-    assert len(failed["limited"]) == 7 and min(failed["limited"].values()) >= 1
-    assert failed["limited"]["layer"] > 10 and failed["limited"]["training"] > 10
+def test_limited_file_size(failures):
+    counts = failures["limited"]
+    assert len(counts) == 7
+    assert min(counts.values()) >= 1
+    assert counts["layer"] > 10
+    assert counts["training"] > 10
 
 
-def test_a_full_disk(failed):
-    if failed["filled"] is None:
+def test_full_disk(failures):
+    counts = failures["filled"]
+    if counts is None:
         pytest.skip("no right to mount a small disk")
-    assert len(failed["filled"]) == 7 and min(failed["filled"].values()) >= 1
+    assert len(counts) == 7
+    assert min(counts.values()) >= 1

@@ -1,4 +1,4 @@
-"""Vocabulary files: encodings, byte order marks, packings."""
+"""Vocabulary files: round trips, encodings, compression, limits."""
 
 import bz2
 import gzip
@@ -22,11 +22,48 @@ def read(tmp_path):
     return read_bytes
 
 
+def test_round_trip(tmp_path):
+    path = tmp_path / "folder" / "vocab.txt"
+    vocabulary_file.write(WORDS, path)
+    assert path.read_bytes() == TEXT.encode()
+    assert vocabulary_file.read(path) == WORDS
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-def test_utf8(read, pack):
-    assert read(pack(TEXT.encode())) == WORDS
-    assert read(pack(TEXT.encode("utf-8-sig"))) == WORDS
-    assert read(pack(TEXT.replace("\n", "\r\n").encode("utf-8-sig"))) == WORDS
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_utf8(read, pack, encoding, end):
+    assert read(pack(TEXT.replace("\n", end).encode(encoding))) == WORDS
+
+
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (b"", []),
+        (b"the", ["the"]),
+        (b"the\n\ncat\n", ["the", "", "cat"]),
+        (b"the\n!!!MAXTERMID\ncat\n", ["the", "cat"]),
+    ],
+    ids=["empty", "no end", "empty word", "line without an id"],
+)
+def test_lines(read, data, expected):
+    assert read(data) == expected
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        vocabulary_file.read(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "limit, message",
+    [("MAX_BYTES", "more than 0 MiB of text"), ("MAX_WORDS", "more than 5 lines")],
+)
+def test_limits(read, monkeypatch, limit, message):
+    monkeypatch.setattr(vocabulary_file, limit, 5)
+    assert read(b"a\nb\n") == ["a", "b"]
+    with pytest.raises(ValueError, match=f"must be a vocabulary.* Received: {message}. Fetch"):
+        read(b"\n" * 6)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
@@ -40,7 +77,7 @@ def test_utf16_and_utf32_are_refused(read, tmp_path, encoding, pack):
     assert f"{tmp_path / 'vocab.txt'} must be a vocabulary: UTF-8" in str(raised.value)
 
 
-def test_a_dictionary_in_utf16(tmp_path):
+def test_dictionary_of_manylangs(tmp_path):
     path = tmp_path / "char.dic"
     path.write_bytes("a\t0\nb\t1\n".encode("utf-16"))
     with pytest.raises(ValueError, match="char.dic must be .*UTF-16 text"):
@@ -49,8 +86,15 @@ def test_a_dictionary_in_utf16(tmp_path):
     assert manylangs._read_dictionary(path) == ["a", "b"]
 
 
-def test_other_files(read):
-    with pytest.raises(ValueError, match="Received: a bzip2 file. Unpack it first: `bzip2 -dc"):
-        read(bz2.compress(TEXT.encode()))
-    with pytest.raises(ValueError, match="can't decode byte 0xef.*Save it as UTF-8"):
-        read("naïve\n".encode("latin-1"))
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (bz2.compress(TEXT.encode()), "Received: a bzip2 file. Unpack it first: `bzip2 -dc"),
+        ("naïve\n".encode("latin-1"), "can't decode byte 0xef.*Save it as UTF-8"),
+        (gzip.compress(TEXT.encode())[:-5], "Received: .*Fetch the file again"),
+    ],
+    ids=["bzip2", "latin-1", "truncated gzip"],
+)
+def test_other_files(read, data, message):
+    with pytest.raises(ValueError, match=message):
+        read(data)
