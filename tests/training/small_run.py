@@ -1,11 +1,15 @@
 """A run of pretraining small enough for tests, the same in every process.
 
-As a program: `python -m tests.training.small_run FOLDER STEPS SECONDS [STRATEGY]`, which sleeps so
-long after every step, for those who want to kill it in time.
+`python -m tests.training.small_run FOLDER STEPS SECONDS [STRATEGY]` sleeps SECONDS after every
+step, so that a test can kill it in time.
 """
 
 import contextlib
+import json
+import os
 import pathlib
+import signal
+import subprocess
 import sys
 import time
 
@@ -14,13 +18,15 @@ import numpy as np
 
 from elmo_keras import BidirectionalLanguageModel, ElmoLayer, training
 from elmo_keras.training.command import strategy_scope
+from elmo_keras.training.progress import LOG
 from tests import small_models
+from tests.fresh_process import ROOT
 
 BATCH_SIZE, WINDOW = 4, 5
 
 
 def write_corpus(folder, sentences=120, words=40, seed=0):
-    """Files of random sentences, words by Zipf's law; their vocabulary, sorted."""
+    """Writes files of random sentences whose words follow Zipf's law; returns their corpus."""
     if folder.exists() and list(folder.glob("shard-*")):
         return training.Corpus(folder, "whitespace")  # other processes may be reading it
     rng = np.random.default_rng(seed)
@@ -36,7 +42,7 @@ def write_corpus(folder, sentences=120, words=40, seed=0):
 
 
 def make_elmo(units=16, **options):
-    """One layer of LSTMs and one of filters: quickly traced."""
+    """A model that is traced quickly: one layer of LSTMs and one filter width."""
     return ElmoLayer(
         small_models.char_cnn(filters=[(2, 4)], num_highways=0, **options),
         small_models.bilstm(num_layers=1, units=units, **options),
@@ -67,13 +73,61 @@ def make_options(steps, **options):
 
 
 def run(folder, steps, settings=None, scope=None, **options):
-    """Pretrains, or goes on, in a folder; the model."""
+    """Starts or resumes a run in a folder, and returns the model."""
     corpus = write_corpus(folder / "corpus")
     settings = {"log_every": 1, "checkpoint_every": 4} | (settings or {})
     with scope or contextlib.nullcontext():
         return training.pretrain(
             make_model(corpus), corpus, folder / "run", make_options(steps, **options), **settings
         )
+
+
+def log_of(folder):
+    """The losses and norms of a run, step by step."""
+    lines = (folder / "run" / LOG).read_text().splitlines()
+    lines = [json.loads(line) for line in lines]
+    return [
+        (line["step"], line["forward_perplexity"], line["backward_perplexity"], line["loss"])
+        + (line["gradient_norm"], line["learning_rate"])
+        for line in lines
+        if "loss" in line
+    ]
+
+
+def weights_of(model):
+    """The weights of a model as numpy arrays."""
+    return [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+
+
+def equal(one, other):
+    """Whether two lists of arrays are equal to the bit."""
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def start(folder, steps, seconds):
+    """Starts `run` in another process, which sleeps after every step."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.training.small_run", str(folder), str(steps), str(seconds)],
+        cwd=ROOT,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+def kill_after(process, folder, lines, seconds):
+    """Kills a run `seconds` after its log has `lines`; returns whether it was still running."""
+    path = folder / "run" / LOG
+    while process.poll() is None and len(path.read_text().splitlines() if path.exists() else ()) < (
+        lines
+    ):
+        time.sleep(0.002)
+    time.sleep(seconds)
+    was_running = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return was_running
 
 
 def main():

@@ -16,7 +16,7 @@ from elmo_keras.training import run_checkpoint
 from elmo_keras.training.distribution import StrategyDistribution
 from tests.fresh_process import ROOT, run
 from tests.training import small_run
-from tests.training.test_pretraining import kill_after, log_of
+from tests.training.small_run import kill_after, log_of
 
 STEPS = 12
 ADAGRAD = {"optimizer": "adagrad", "learning_rate": 0.2}
@@ -72,7 +72,7 @@ def test_mirrored(alone, tmp_path):
         tmp_path,
     )
     check_same(tmp_path, alone)
-    # One device updates only the rows that it has read.
+    # One device updates only the rows of the words in its batch.
     small_run.run(tmp_path / "rows", 4, **ADAGRAD)
     np.testing.assert_allclose(log_of(tmp_path / "adagrad"), log_of(tmp_path / "rows"), rtol=1e-4)
     small_run.run(tmp_path / "alone", 2, num_negatives=1000, dropout=0.0)
@@ -122,7 +122,7 @@ def test_two_workers(alone, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_killed_worker(alone, tmp_path):
-    """The worker that is left waits in vain and is stopped; started again, both go on."""
+    """The other worker waits and is stopped; started again, both resume the run."""
     small_run.write_corpus(tmp_path / "corpus")
     chief, worker = start_workers(tmp_path, 0.3)
     assert kill_after(worker, tmp_path, 6, 0.0)
@@ -143,6 +143,7 @@ def test_a_killed_worker(alone, tmp_path):
         (("chief", 0), ("chief", "worker"), True),
         (("worker", 0), ("chief", "worker"), False),
     ],
+    ids=["alone", "first worker", "second worker", "chief", "worker of a chief"],
 )
 def test_who_writes(task, jobs, is_chief):
     cluster = types.SimpleNamespace(jobs=list(jobs))

@@ -1,4 +1,4 @@
-"""Pretraining of every front end: the words that it reads, and that a run in parts is the same."""
+"""Pretraining of other front ends than bytes: the loss, and a run in parts."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from elmo_keras.training.window_loss import window_loss, zero_states
 from elmo_keras.training.windows import Windows
 from tests import small_models
 from tests.training import small_run
-from tests.training.test_pretraining import equal, log_of, weights_of
+from tests.training.small_run import equal, log_of, weights_of
 
 MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 FRONT_ENDS = {
@@ -33,7 +33,7 @@ FRONT_ENDS = {
 
 @pytest.fixture(params=[pytest.param("code points", marks=pytest.mark.slow), "both", "words"])
 def make(request):
-    """Makes the same model of one front end again and again."""
+    """A function that makes the model of one front end, always with the same weights."""
 
     def make(corpus):
         keras.utils.set_random_seed(1)
@@ -67,25 +67,25 @@ def test_a_run_in_parts_is_the_same(make, tmp_path):
     np.testing.assert_allclose(preset.score(sentences), whole.score(sentences), rtol=1e-6)
 
 
-def test_a_window_is_a_sentence_to_the_model(make, tmp_path):
-    """The loss of training is what `score` gives: the same words, boundaries and order."""
+@pytest.mark.parametrize("pad_words", [False, True])
+def test_the_loss_equals_the_score(make, tmp_path, pad_words):
+    """The pretraining loss of a sentence is the negative of its score."""
     sentence = ["w1", "<S>", "never-seen", "<bos>", "w2"]
     (tmp_path / "text").write_text(" ".join(sentence) + "\n")
     model = make(small_run.write_corpus(tmp_path / "corpus"))
     corpus = training.Corpus(tmp_path / "text", "whitespace")
     encoder = model.elmo.token_encoder
-    for pad_words in (False, True):
-        windows = Windows(
-            *(corpus, model.word_vocabulary, encoder),
-            batch_size=1,
-            window=6,
-            num_negatives=1000,
-            dropout=0.0,
-            pad_words=pad_words,
-        )
-        _, sums, _ = window_loss(model, batch_size=1)(next(windows), zero_states(model, 1))
-        sums = keras.ops.convert_to_numpy(sums)
-        np.testing.assert_allclose(-model.score([sentence])[0], sums, rtol=1e-5)
+    windows = Windows(
+        *(corpus, model.word_vocabulary, encoder),
+        batch_size=1,
+        window=6,
+        num_negatives=1000,
+        dropout=0.0,
+        pad_words=pad_words,
+    )
+    _, sums, _ = window_loss(model, batch_size=1)(next(windows), zero_states(model, 1))
+    sums = keras.ops.convert_to_numpy(sums)
+    np.testing.assert_allclose(-model.score([sentence])[0], sums, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_taking_on_a_model_of_elmo_for_many_langs(data, tmp_path, name):
 
     options = {"batch_size": 2, "window": 5, "num_negatives": 16, "learning_rate": 1e-5}
     given = {"source": source, "vocabulary": tmp_path / "words", "tokens": 20, "options": options}
-    for _ in range(2):  # The second time there is nothing left to do.
+    for _ in range(2):  # The second call finds a finished run.
         command.pretrain_from_text(corpus, tmp_path / "run", MODEL_SIZES["mini"], **given)
     given = elmo_keras.ElmoLayer.from_preset(source, output="top")
     tuned = elmo_keras.ElmoLayer.from_preset(tmp_path / "run/preset", output="top")
     ids = given.token_encoder.numpy_ids(["w1", "a", "我"])[None]
     change = np.abs(small_models.to_numpy(tuned(ids)) - small_models.to_numpy(given(ids))).max()
-    assert 0 < change < 1e-2  # the model that was given, two small steps later
+    assert 0 < change < 1e-2  # two small steps

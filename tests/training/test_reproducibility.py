@@ -1,4 +1,4 @@
-"""The same run is the same to the bit: with the seed of the command, and after every kill."""
+"""A run is reproducible to the bit: from the seed of the command, and after a kill."""
 
 import os
 import subprocess
@@ -15,13 +15,13 @@ from elmo_keras.training.model_sizes import MODEL_SIZES
 from tests import small_models
 from tests.fresh_process import ROOT
 from tests.training import small_run
-from tests.training.test_pretraining import equal, kill_after, log_of, weights_of
+from tests.training.small_run import equal, kill_after, log_of, weights_of
 
 SIZE = MODEL_SIZES["mini"]._replace(units=16, projection_dim=6, filters=((2, 4),))
 
 
 def initial_weights(monkeypatch, folder, seed, **options):
-    """The weights that the command would start from, by a source of its randomness that differs."""
+    """The weights that the command starts from; the global seed differs from call to call."""
     keras.utils.set_random_seed(len(str(folder)) + 17)
     keras.random.uniform((1,))
     corpus = small_run.write_corpus(folder / "corpus")
@@ -67,7 +67,7 @@ def pretrain_in_python(folder, seed):
 
 
 def dying_after(number):
-    """`backend.training_step` whose step fails when it has been taken so often."""
+    """`backend.training_step` whose step raises an error after `number` steps."""
     usual = backend.training_step
 
     def training_step(*arguments):
@@ -86,7 +86,7 @@ def dying_after(number):
 
 @pytest.mark.parametrize("steps", [0, 3])
 def test_a_run_that_is_killed_before_its_first_checkpoint(tmp_path, monkeypatch, steps):
-    """Its model's weights were random; it is resumed with those all the same."""
+    """The resumed run has the random weights of the killed one."""
     whole = pretrain_in_python(tmp_path / "whole", seed=1)
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="killed"):
         patch.setattr(backend, "training_step", dying_after(steps))
@@ -97,8 +97,8 @@ def test_a_run_that_is_killed_before_its_first_checkpoint(tmp_path, monkeypatch,
     assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
 
 
-def test_an_option_that_no_shape_shows(tmp_path):
-    """A run is not resumed with LSTMs that compute something else."""
+def test_an_option_without_effect_on_shapes_is_refused(tmp_path):
+    """A run is not resumed with another option of the LSTMs."""
     corpus = small_run.write_corpus(tmp_path / "corpus")
     words, _ = training.build_vocabulary(corpus)
 
@@ -137,9 +137,9 @@ def finish(process, folder):
     """All arrays of the checkpoint that a run ends with."""
     _, errors = process.communicate()
     assert process.returncode == 0, errors.decode()
-    found = run_checkpoint.load(folder / "run")
-    assert found.state["step"] == 60
-    return found.arrays
+    checkpoint = run_checkpoint.load(folder / "run")
+    assert checkpoint.state["step"] == 60
+    return checkpoint.arrays
 
 
 def check_equal(one, other):
@@ -151,7 +151,7 @@ def check_equal(one, other):
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
 def test_one_command_three_times(tmp_path, optimizer):
-    """The second run is left alone, the third is killed before its first regular checkpoint."""
+    """The third run is killed before its first regular checkpoint."""
     small_run.write_corpus(tmp_path / "corpus", sentences=1000)
     folders = [tmp_path / name for name in ("first", "second", "killed")]
     options = ["--optimizer", optimizer, "--checkpoint-every", 100]

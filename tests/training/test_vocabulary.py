@@ -23,7 +23,7 @@ def corpus_of(folder, sentences):
 
 
 def zipf(seed=0, sentences=400, words=300):
-    """Sentences whose word `w<rank>` comes about `1 / (rank + 1)` as often as the first one."""
+    """Sentences whose word `w<rank>` is about `1 / (rank + 1)` as frequent as the first one."""
     rng = np.random.default_rng(seed)
     p = 1 / np.arange(1, words + 1)
     ranks = rng.choice(words, (sentences, 8), p=p / p.sum())
@@ -33,8 +33,8 @@ def zipf(seed=0, sentences=400, words=300):
 def test_counts_by_brute_force(tmp_path):
     sentences = zipf()
     order = collections.Counter(word for sentence in sentences for word in sentence)
-    coming = list(dict.fromkeys(word for sentence in sentences for word in sentence))
-    expected = sorted(order, key=lambda word: (-order[word], coming.index(word)))
+    first = list(dict.fromkeys(word for sentence in sentences for word in sentence))
+    expected = sorted(order, key=lambda word: (-order[word], first.index(word)))
     assert len(set(order.values())) < len(order)  # There are ties.
     corpus = corpus_of(tmp_path, sentences)
     vocabulary, report = build_vocabulary(corpus)
@@ -56,7 +56,7 @@ def test_counts_by_brute_force(tmp_path):
     assert report.distinct == len(order)
 
 
-def test_ties_stand_in_the_order_of_their_first_coming(tmp_path):
+def test_ties_are_in_the_order_of_their_first_occurrence(tmp_path):
     corpus = corpus_of(tmp_path, [["d", "c"], ["b", "b", "a"], ["c", "a"]])
     assert build_vocabulary(corpus)[0].tokens == [*SPECIAL_TOKENS, "c", "b", "a", "d"]
 
@@ -68,7 +68,7 @@ def test_report_by_hand(tmp_path):
     text = "\n".join([" ".join(words), "", "  ", "a a a", "a \ufffd"])
     (tmp_path / "text").write_bytes(text.encode() + b" \xff\xfe\n")
     _, report = build_vocabulary(Corpus(tmp_path / "text", "whitespace"), size=4)
-    # Behind the nine: `a` five times in all, U+FFFD once, and twice in one word (six bytes).
+    # After the nine words, `a` occurs five times in all, U+FFFD once and twice in one word.
     assert report == VocabularyReport(
         sentences=3,
         tokens=15,
@@ -81,7 +81,7 @@ def test_report_by_hand(tmp_path):
     )
 
 
-def test_the_three_in_the_text_are_no_words(tmp_path):
+def test_special_tokens_in_the_text_are_not_counted(tmp_path):
     corpus = corpus_of(tmp_path, [["<S>", "a", "</S>"], ["<UNK>", "b", "a", "<UNK>"]])
     vocabulary, report = build_vocabulary(corpus, size=4)
     assert vocabulary.tokens == [*SPECIAL_TOKENS, "a"]
@@ -101,10 +101,10 @@ def test_rare_words_are_forgotten_where_there_are_too_many(tmp_path, monkeypatch
     counts = collections.Counter(word for sentence in sentences for word in sentence)
     vocabulary, report = build_vocabulary(corpus_of(tmp_path, sentences), size=13)
     assert vocabulary.tokens[:3] == SPECIAL_TOKENS
-    found = [counts[word] for word in vocabulary.tokens[3:]]
+    frequencies = [counts[word] for word in vocabulary.tokens[3:]]
     assert set(vocabulary.tokens[3:]) == set(frequent)
-    assert found == sorted(found, reverse=True)
-    # No more words are held than that, and still no token is missing in the sums.
+    assert frequencies == sorted(frequencies, reverse=True)
+    # The counter holds at most that many words, and the sums count every token.
     assert 20 <= report.distinct <= 41
     assert report.tokens == 300 * 21
     assert report.coverage == pytest.approx(20 / 21)
@@ -136,7 +136,7 @@ def test_a_sorted_vocabulary_is_in_order(tmp_path):
     corpus = corpus_of(tmp_path / "a", zipf())
     quiet(build_vocabulary(corpus)[0], corpus)
     quiet(build_vocabulary(corpus, size=60)[0], corpus)
-    # Of another corpus of the same language, and one with many words more.
+    # The vocabulary of another corpus, and one with many more words.
     other = corpus_of(tmp_path / "b", zipf(seed=1))
     quiet(build_vocabulary(other)[0], corpus)
     many = [*build_vocabulary(other)[0].tokens, *(f"other{number}" for number in range(3000))]
@@ -148,13 +148,13 @@ def test_a_vocabulary_of_another_order(tmp_path, seed):
     corpus = corpus_of(tmp_path, zipf())
     words = build_vocabulary(corpus)[0].tokens[3:]
     rng = random.Random(seed)
-    # As in the alphabet: without regard to how often a word comes.
+    # Like an alphabetical order: independent of the frequencies.
     alphabet = sorted(words, key=lambda word: rng.random())
     with pytest.warns(UserWarning, match="sorted by falling frequency.*elmo-keras vocabulary"):
         warn_if_unsorted(WordVocabulary([*SPECIAL_TOKENS, *alphabet]), corpus)
 
 
-def test_the_order_turned_round(tmp_path):
+def test_the_reversed_order(tmp_path):
     corpus = corpus_of(tmp_path, zipf())
     words = build_vocabulary(corpus)[0].tokens[3:]
     with pytest.warns(UserWarning, match="sorted by falling frequency"):
