@@ -1,3 +1,5 @@
+"""Reading data files: downloads, the cache, a local folder, checks of the content."""
+
 import gzip
 import hashlib
 import http.server
@@ -28,23 +30,23 @@ def no_folder(monkeypatch):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """Points the Keras cache to a temporary folder, and returns the data sets' folder in it."""
+    """The folder of the data sets in a temporary Keras cache."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     return tmp_path / "keras" / "elmo_keras" / _source.CACHE
 
 
 def files_in(cache):
-    """The files in a cache, without the locks that a download leaves."""
+    """Returns the files in a cache, without the lock files of downloads."""
     return [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 @pytest.fixture
 def server():
-    """Serves `server.contents[path]` and keeps the paths asked for in `server.asked`."""
+    """A server of `server.contents`, by path, that records the requested paths."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.server.asked.append(self.path)
+            self.server.requests.append(self.path)
             content = self.server.contents.get(self.path)
             self.send_response(404 if content is None else 200)
             self.send_header("Content-Length", str(len(content or b"")))
@@ -56,7 +58,7 @@ def server():
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         server.contents = {"/train.txt": CONTENT}
-        server.asked = []
+        server.requests = []
         server.address = f"http://127.0.0.1:{server.server_port}/train.txt"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -65,28 +67,28 @@ def server():
         thread.join()
 
 
-def test_download_is_kept_in_the_cache(server, cache):
+def test_download_is_cached(server, cache):
     source = Source("some_set/parts/train.txt", server.address, sha256(CONTENT))
     assert read_source(source) == CONTENT
     assert read_source(source) == CONTENT
-    assert server.asked == ["/train.txt"]
+    assert server.requests == ["/train.txt"]
     assert [path.name for path in files_in(cache)] == ["train.txt"]
 
 
-def test_prepared_content_is_what_is_checked(server, cache):
+def test_checksum_is_of_the_prepared_content(server, cache):
     source = Source("some_set/train.txt", server.address, sha256(b"naive"), lambda _: b"naive")
     assert read_source(source) == b"naive"
     assert read_source(source) == b"naive"
-    assert server.asked == ["/train.txt"]
+    assert server.requests == ["/train.txt"]
 
 
-def test_compressed_name_in_the_folder_and_plain_address(server, cache):
+def test_plain_download_of_a_file_that_is_compressed_in_the_folder(server, cache):
     source = Source("some_set/train.txt.gz", server.address, sha256(CONTENT))
     assert read_source(source) == CONTENT
 
 
 @pytest.mark.parametrize("prepare", [None, bytes.upper])
-def test_damaged_download_is_an_error_and_removed(server, cache, prepare):
+def test_damaged_download_is_removed(server, cache, prepare):
     used = CONTENT if prepare is None else prepare(CONTENT)
     damaged = b"half" if prepare is None else b"HALF"
     source = Source("some_set/train.txt", server.address, sha256(used), prepare)
@@ -107,27 +109,30 @@ def test_damaged_file_in_the_cache_is_downloaded_again(server, cache):
     path.write_bytes(b"half")
     assert read_source(source) == CONTENT
     assert path.read_bytes() == CONTENT
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("answer", ["nothing there", "nobody there", "no address"])
-def test_unreachable(server, cache, answer):
-    address = server.address
-    if answer == "nothing there":
+class TestUnavailable:
+    def check(self, address, cache):
+        source = Source("some_set/parts/train.txt", address, sha256(CONTENT))
+        with pytest.raises(DatasetUnavailable, match="ELMO_KERAS_DATA") as error:
+            read_source(source)
+        assert isinstance(error.value, OSError)
+        assert address in str(error.value)
+        assert "<folder>/some_set/parts/train.txt" in str(error.value)
+        assert files_in(cache) == []
+
+    def test_missing_file(self, server, cache):
         server.contents.clear()
-    elif answer == "nobody there":
-        with socket.socket() as taken:  # Bound but not listening: connections are refused.
+        self.check(server.address, cache)
+
+    def test_refused_connection(self, cache):
+        with socket.socket() as taken:  # Bound but not listening.
             taken.bind(("127.0.0.1", 0))
-            address = f"http://127.0.0.1:{taken.getsockname()[1]}/train.txt"
-    else:
-        address = "train.txt"
-    source = Source("some_set/parts/train.txt", address, sha256(CONTENT))
-    with pytest.raises(DatasetUnavailable, match="ELMO_KERAS_DATA") as error:
-        read_source(source)
-    assert isinstance(error.value, OSError)
-    assert address in str(error.value)
-    assert "<folder>/some_set/parts/train.txt" in str(error.value)
-    assert files_in(cache) == []
+            self.check(f"http://127.0.0.1:{taken.getsockname()[1]}/train.txt", cache)
+
+    def test_invalid_address(self, cache):
+        self.check("train.txt", cache)
 
 
 class TestFolder:
@@ -164,29 +169,27 @@ class TestFolder:
             read_source(self.source("train.txt.gz"))
         assert (folder / "train.txt.gz").exists()
 
+    @pytest.mark.parametrize("name", ["train.txt", "train.txt.gz"])
     @pytest.mark.parametrize("prepare", [None, bytes.upper])
-    def test_a_byte_order_mark_is_dropped(self, folder, prepare):
+    def test_a_byte_order_mark_is_dropped(self, folder, prepare, name):
         used = CONTENT if prepare is None else prepare(CONTENT)
         marked = b"\xef\xbb\xbf" + CONTENT
-        (folder / "train.txt").write_bytes(marked)
-        (folder / "train.txt.gz").write_bytes(gzip.compress(marked))
-        for name in ("train.txt", "train.txt.gz"):
-            assert read_source(self.source(name, used)._replace(prepare=prepare)) == used
+        (folder / name).write_bytes(gzip.compress(marked) if name.endswith("gz") else marked)
+        assert read_source(self.source(name, used)._replace(prepare=prepare)) == used
 
+    # TREC's `prepare` accepts Latin-1.
+    @pytest.mark.parametrize("prepare", [None, lambda content: content], ids=["none", "prepare"])
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
     @pytest.mark.parametrize("name", ["train.txt", "train.txt.gz"])
-    def test_utf16_is_refused(self, folder, name, encoding):
+    def test_utf16_is_refused(self, folder, name, encoding, prepare):
         data = CONTENT.decode().encode(encoding)
         (folder / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
         iconv = encoding.upper().replace("-LE", "LE")
         message = rf"{name} must be UTF-8 text. Received: {iconv} text. .*iconv -f {iconv} -t UTF-8"
         with pytest.raises(ValueError, match=message):
-            read_source(self.source(name))
-        # TREC may be latin-1, but not this.
-        with pytest.raises(ValueError, match=message):
-            read_source(self.source(name)._replace(prepare=lambda content: content))
+            read_source(self.source(name)._replace(prepare=prepare))
 
-    def test_wrong_content_is_an_error_and_kept(self, folder):
+    def test_wrong_content_is_not_removed(self, folder):
         (folder / "train.txt").write_bytes(b"mine")
         with pytest.raises(ValueError, match=f"Received: sha256={sha256(b'mine')}") as error:
             read_source(self.source())

@@ -1,3 +1,5 @@
+"""SST-2: small trees, and the published files if they are there."""
+
 import hashlib
 from pathlib import Path
 
@@ -20,7 +22,7 @@ TREES = {
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes a folder with our trees and makes their checksums the expected ones."""
+    """Returns a function that writes trees into a folder, and expects their checksums."""
     monkeypatch.setenv("ELMO_KERAS_DATA", str(tmp_path))
     folder = tmp_path / "sent_sst" / "trees"
     folder.mkdir(parents=True)
@@ -53,7 +55,7 @@ def test_other_lines_at_the_end_of_train_are_an_error(write):
 
 
 @pytest.mark.parametrize("line", ["no tree", "(5 (2 So) (2 what))", "(3 (2 So) (2 what)", "(3 )"])
-def test_a_line_that_is_no_tree_is_an_error(write, line):
+def test_invalid_tree(write, line):
     write(TREES | {"test": line + "\n"})
     with pytest.raises(ValueError, match="must be a tree in brackets.* Received: line="):
         load_sst2()
@@ -77,7 +79,7 @@ def test_sizes(splits):
 
 
 @pytest.mark.parametrize("name", Splits._fields)
-def test_equals_the_derived_files(splits, name):
+def test_equal_to_the_derived_files(splits, name):
     table = (SHARED / "sent_sst" / "sst2" / f"{name}.tsv").read_bytes().decode("utf-8")
     rows = [line.split("\t") for line in table.removesuffix("\n").split("\n")]
     split = getattr(splits, name)

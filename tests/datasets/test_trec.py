@@ -1,3 +1,5 @@
+"""TREC: a few questions, and the published files if they are there."""
+
 import hashlib
 from pathlib import Path
 
@@ -20,7 +22,7 @@ QUESTIONS = {
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes a folder with our questions and makes their checksums the expected ones."""
+    """Returns a function that writes questions into a folder, and expects their checksums."""
     monkeypatch.setenv("ELMO_KERAS_DATA", str(tmp_path))
     folder = tmp_path / "qc_trec"
     folder.mkdir()
@@ -35,7 +37,7 @@ def write(tmp_path, monkeypatch):
     return write
 
 
-# The public file is in latin-1.
+# The public file is in Latin-1.
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 def test_questions_and_types(write, encoding):
     write(QUESTIONS, encoding)
@@ -72,7 +74,7 @@ def test_another_file_is_an_error(write):
 
 
 @pytest.mark.parametrize("line", ["no type", "LOC Where ?", "LOC:other ", "LOC:other", ":other No"])
-def test_a_line_without_type_or_question_is_an_error(write, line):
+def test_line_without_type_or_question(write, line):
     write(QUESTIONS | {"test": line + "\n"})
     with pytest.raises(ValueError, match="must be a type and a question.* Received: line="):
         load_trec()
@@ -83,7 +85,7 @@ def test_public_addresses():
 
 
 @pytest.mark.parametrize("fine", [False, True])
-def test_real_questions(monkeypatch, fine):
+def test_published_files(monkeypatch, fine):
     if not (SHARED / "qc_trec").is_dir():
         pytest.skip(f"needs the data folder {SHARED / 'qc_trec'}")
     monkeypatch.setenv("ELMO_KERAS_DATA", str(SHARED))

@@ -1,3 +1,5 @@
+"""UD English-EWT: a few sentences, and the published files if they are there."""
+
 import gzip
 import hashlib
 from pathlib import Path
@@ -33,7 +35,7 @@ TREEBANK = {
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """Writes a folder with our treebank and makes its checksums the expected ones."""
+    """Returns a function that writes a treebank; expected are the checksums of `TREEBANK`."""
     monkeypatch.setenv("ELMO_KERAS_DATA", str(tmp_path))
     folder = tmp_path / "pos_ud_en_ewt"
     folder.mkdir()
@@ -61,13 +63,13 @@ def test_words_and_tags(write):
     )
 
 
-def test_a_change_in_what_is_not_used_is_no_error(write):
+def test_changes_of_unused_columns_are_accepted(write):
     write(TREEBANK | {"dev": "# newdoc\n" + TREEBANK["dev"].replace("lemma", "hello")})
     assert load_ud_ewt().dev == Split([["Hello"]], [["INTJ"]])
 
 
 @pytest.mark.parametrize("changed", ["Hallo", "hello", ""])
-def test_a_change_in_what_is_used_is_an_error(write, changed):
+def test_changed_words_are_an_error(write, changed):
     write(TREEBANK | {"dev": TREEBANK["dev"].replace("Hello", changed)})
     with pytest.raises(ValueError, match="must have the sha256"):
         load_ud_ewt()
@@ -83,7 +85,7 @@ def test_public_addresses():
     assert ud_ewt._source("dev").address.endswith("/en_ewt-ud-dev.conllu")
 
 
-def test_real_treebank(monkeypatch):
+def test_published_files(monkeypatch):
     if not (SHARED / "pos_ud_en_ewt").is_dir():
         pytest.skip(f"needs the data folder {SHARED / 'pos_ud_en_ewt'}")
     monkeypatch.setenv("ELMO_KERAS_DATA", str(SHARED))
