@@ -1,4 +1,4 @@
-"""`elmo-keras convert`: any form in, our preset and the HDF5 format out."""
+"""`elmo-keras convert` reads every format, and writes presets and HDF5."""
 
 import h5py
 import numpy as np
@@ -21,9 +21,9 @@ def checkpoint(tmp_path):
     return small_models.write_checkpoint(tmp_path / "elmo", opts, small_models.datasets(opts))
 
 
-def vectors(source, x=None):
+def vectors(source):
     elmo = elmo_keras.ElmoLayer.from_preset(source, output="all")
-    return to_numpy(elmo(small_models.ids() if x is None else x))
+    return to_numpy(elmo(small_models.ids()))
 
 
 def command(*arguments):
@@ -39,8 +39,8 @@ def test_formats(tmp_path, checkpoint, format):
     assert "12 filters of widths 1 to 2, 2 highways" in output
     assert "2 layers in each direction, 16 units projected to 6" in output
     layer = elmo_keras.ElmoLayer.from_preset(checkpoint)
-    number = layer.token_encoder.count_params() + layer.bilstm.count_params()
-    assert f"Parameters: {number:,}" in output
+    num_parameters = layer.token_encoder.count_params() + layer.bilstm.count_params()
+    assert f"Parameters: {num_parameters:,}" in output
     files = {path.name for path in (tmp_path / "out").iterdir()}
     preset = {"config.json", "model.weights.h5", "metadata.json"}
     hdf5 = {"options.json", "weights.hdf5"}
@@ -69,7 +69,7 @@ def test_a_training_checkpoint_keeps_its_softmax(tmp_path):
     kept = presets.load_softmax(tmp_path / "out")
     np.testing.assert_array_equal(kept.kernel, softmax[0])
     assert kept.vocabulary == words
-    # Converted once more, it is still there.
+    # The next conversion keeps it too.
     convert(tmp_path / "out", tmp_path / "again", format="preset")
     np.testing.assert_array_equal(presets.load_softmax(tmp_path / "again").bias, softmax[1])
 
@@ -90,7 +90,7 @@ def test_a_hub_module_keeps_its_mix_in_a_preset(tmp_path):
             np.testing.assert_array_equal(file[name][...], array)
 
 
-def test_what_hdf5_cannot_hold(tmp_path):
+def test_a_model_that_hdf5_cannot_hold(tmp_path):
     pytest.importorskip("torch", reason="torch reads ELMoForManyLangs")
     config = foreign_checkpoints.manylangs_config(word_dim=0)
     arrays = foreign_checkpoints.manylangs_arrays(
@@ -108,20 +108,33 @@ def test_what_hdf5_cannot_hold(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-def test_errors_are_sentences(tmp_path, checkpoint):
+# === Errors ===
+
+
+def test_a_source_that_does_not_exist(tmp_path):
     code, output = command(tmp_path / "absent", tmp_path / "out")
     assert code == 1 and output.startswith("Error: `source` must be")
+
+
+def test_a_destination_with_files(tmp_path, checkpoint):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     code, output = command(checkpoint, tmp_path / "full")
     assert code == 1 and "must be a new or an empty folder" in output
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine.txt"]
-    for options, message in (
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
         (["--format", "onnx"], "`format` must be one of"),
         (["--dtype", "int8"], "`dtype` must be one of"),
-        (["--vocabulary", tmp_path / "full" / "mine.txt"], "for models that read words"),
-        (["--sha256", "0" * 64], "`sha256` is for files that are fetched"),
-    ):
-        code, output = command(checkpoint, tmp_path / "out", *options)
-        assert code == 1 and message in output
-        assert not (tmp_path / "out").exists()
+        (["--vocabulary", "words.txt"], "for models that read words"),
+        (["--sha256", "0" * 64], "`sha256` is for files that are downloaded"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_wrong_options(tmp_path, checkpoint, options, message):
+    code, output = command(checkpoint, tmp_path / "out", *options)
+    assert code == 1 and message in output
+    assert not (tmp_path / "out").exists()

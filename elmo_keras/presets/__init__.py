@@ -1,3 +1,3 @@
-"""Sources of weights: each is located, and its format detected from its files."""
+"""Sources of weights: locating their files, detecting the format, and loading the model."""
 
 from elmo_keras.presets.loading import load_softmax as load_softmax

@@ -1,31 +1,42 @@
-"""Models by name: those that come with the package, and AllenNLP's addresses."""
+"""Models by name: models in the package, and models that are downloaded."""
 
 import pathlib
+from typing import NamedTuple
 
-_ROOT = "https://s3-us-west-2.amazonaws.com/allennlp/models/elmo"
-
-
-def _of_size(size):
-    stem = f"{_ROOT}/{size}/elmo_{size}"
-    return f"{stem}_options.json", f"{stem}_weights.hdf5"
+_ALLENNLP = "https://s3-us-west-2.amazonaws.com/allennlp/models/elmo"
 
 
-# name -> (options, weights). No checksums were published; what the files hold is checked anyway.
+class Published(NamedTuple):
+    """A model that is downloaded when its name is used.
+
+    Attributes:
+        address: the address of an archive, or a pair (options, weights).
+        sha256: the checksum of the archive, or a pair; `None` if the publisher gives no checksum.
+    """
+
+    address: str | tuple[str, str]
+    sha256: str | tuple[str | None, str | None] | None = None
+
+
+def _allennlp(stem: str) -> Published:
+    # AllenNLP published no checksums. The loader still checks all names, shapes and values.
+    return Published((f"{_ALLENNLP}/{stem}_options.json", f"{_ALLENNLP}/{stem}_weights.hdf5"))
+
+
+_SIZES = {
+    "small": "2x1024_128_2048cnn_1xhighway",
+    "medium": "2x2048_256_2048cnn_1xhighway",
+    "original": "2x4096_512_2048cnn_2xhighway",
+    "original_5.5b": "2x4096_512_2048cnn_2xhighway_5.5B",
+}
+_PUBMED = f"{_ALLENNLP}/contributed/pubmed/elmo_2x4096_512_2048cnn_2xhighway"
+
 PUBLISHED = {
-    "small": _of_size("2x1024_128_2048cnn_1xhighway"),
-    "medium": _of_size("2x2048_256_2048cnn_1xhighway"),
-    "original": _of_size("2x4096_512_2048cnn_2xhighway"),
-    "original_5.5b": _of_size("2x4096_512_2048cnn_2xhighway_5.5B"),
-    "portuguese": (
-        f"{_ROOT}/contributed/pt/elmo_pt_options.json",
-        f"{_ROOT}/contributed/pt/elmo_pt_weights.hdf5",
-    ),
-    "pubmed": (
-        f"{_ROOT}/contributed/pubmed/elmo_2x4096_512_2048cnn_2xhighway_options.json",
-        f"{_ROOT}/contributed/pubmed/elmo_2x4096_512_2048cnn_2xhighway_weights_PubMed_only.hdf5",
-    ),
+    **{name: _allennlp(f"{size}/elmo_{size}") for name, size in _SIZES.items()},
+    "portuguese": _allennlp("contributed/pt/elmo_pt"),
+    "pubmed": Published((f"{_PUBMED}_options.json", f"{_PUBMED}_weights_PubMed_only.hdf5")),
 }
 
-# name -> directory. Each has a model card, README.md.
+# Directories by name. Each has a model card, README.md.
 _BUNDLED = pathlib.Path(__file__).with_name("bundled")
 BUNDLED = {name: _BUNDLED / name for name in ("elmo_mini_en", "elmo_mini_zh")}

@@ -1,9 +1,9 @@
-"""Detects the format of local files from their content."""
+"""Detects the format of a model from its files."""
 
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from elmo_keras.checkpoints import bilm_hdf5, manylangs, softmax
 from elmo_keras.files import safe_json
@@ -19,16 +19,14 @@ class Found(NamedTuple):
 
     Attributes:
         format: `"preset"`, `"hdf5"`, `"training"`, `"hub"` or `"manylangs"`.
-        directory: where they are.
-        options: path of the JSON file of options, where the kind has one.
-        weights: path of the weights; of a TensorFlow checkpoint without its `.index`.
-        vocabulary: path of a file of words, if there is one.
+        paths: `(directory,)` of a preset or of ELMoForManyLangs, `(options, weights)` in HDF5,
+            `(options, prefix)` of a training checkpoint, `(prefix,)` of a TF-Hub module. A prefix
+            is the path of a TensorFlow checkpoint without `.index`.
+        vocabulary: path of a file of words, or `None`.
     """
 
     format: str
-    directory: pathlib.Path
-    options: pathlib.Path | None = None
-    weights: pathlib.Path | None = None
+    paths: tuple[pathlib.Path, ...]
     vocabulary: pathlib.Path | None = None
 
 
@@ -36,10 +34,11 @@ class FoundSoftmax(NamedTuple):
     """The files of a softmax.
 
     Attributes:
-        weights: path of an HDF5 file, or of a training checkpoint without its `.index`.
-        is_training_checkpoint: which of them it is. Such a checkpoint may still have no softmax.
-        vocabulary: path of the file of words, if there is one.
-        saved: the set that they are parts of, or `None`.
+        weights: path of an HDF5 file, or of a training checkpoint without `.index`.
+        is_training_checkpoint: whether `weights` is a training checkpoint, which may turn out to
+            hold no softmax.
+        vocabulary: path of the file of words, or `None`.
+        saved: the file set that lists the softmax, or `None`.
     """
 
     weights: pathlib.Path
@@ -55,7 +54,7 @@ def detect(paths: Sequence[pathlib.Path]) -> Found:
         paths: one directory, one file, or two files.
 
     Raises:
-        ValueError: if there is nothing, or more than one thing, that it could be.
+        ValueError: if the files are no model, or if several models are possible.
     """
     if len(paths) == 2:
         options, weights = paths if paths[1].suffix != ".json" else paths[::-1]
@@ -73,13 +72,13 @@ def detect(paths: Sequence[pathlib.Path]) -> Found:
 
 
 def find_softmax(paths: Sequence[pathlib.Path]) -> FoundSoftmax | None:
-    """The softmax in files, or `None` if they hold none.
+    """Finds the softmax in files; `None` if they hold none.
 
-    A preset of this package holds the softmax that it lists: another one beside it belongs to
-    another model.
+    A preset of this package lists its softmax. Another softmax in the same directory belongs to
+    another model and is ignored.
 
     Args:
-        paths: one directory, or files of it.
+        paths: one directory, or files of one directory.
     """
     path = paths[-1]
     if not path.is_dir():
@@ -92,13 +91,13 @@ def find_softmax(paths: Sequence[pathlib.Path]) -> FoundSoftmax | None:
 
 
 def stamp(paths: Sequence[pathlib.Path]) -> tuple:
-    """A value that differs before and after something is saved where the files are."""
-    places = {path if path.is_dir() else path.parent for path in paths}
-    return tuple(files.stamp(place) for place in sorted(places) for files in FILE_SETS)
+    """Returns a value that changes when something is saved in the directories of the paths."""
+    directories = {path if path.is_dir() else path.parent for path in paths}
+    return tuple(files.stamp(path) for path in sorted(directories) for files in FILE_SETS)
 
 
-def _inner(path):
-    """The one folder around all that archives often have, or nothing."""
+def _inner(path: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the only folder in a directory, as archives often have one; otherwise nothing."""
     inner = [
         child
         for child in sorted(path.iterdir())
@@ -108,22 +107,22 @@ def _inner(path):
 
 
 class _Directory:
-    """A directory and the questions asked of it."""
+    """Finds the files of a model or a softmax in one directory."""
 
-    def __init__(self, path: pathlib.Path):
+    def __init__(self, path: pathlib.Path) -> None:
         self.path = path
 
     def model(self) -> Found | None:
-        """The model in the directory, or `None` if it holds none."""
+        """Returns the model in the directory; `None` if it holds none."""
         config = place(self.path / native_format.CONFIG)
         if config.is_file() and (
             (self.path / native_format.WEIGHTS).is_file() or native_format.is_config(_json(config))
         ):
-            return Found("preset", self.path)
+            return Found("preset", (self.path,))
         if any((self.path / n).is_file() for n in (manylangs.TOKEN_EMBEDDER, manylangs.ENCODER)):
-            return Found("manylangs", self.path)
+            return Found("manylangs", (self.path,))
         if self.has_index(self.path / HUB_VARIABLES):
-            return Found("hub", self.path, weights=self.path / HUB_VARIABLES)
+            return Found("hub", (self.path / HUB_VARIABLES,))
         weights = self._weights()
         if weights is not None:
             return self.of_weights(self._options(weights), weights)
@@ -133,7 +132,7 @@ class _Directory:
         return None
 
     def of_file(self, path: pathlib.Path) -> Found:
-        """The model that a file belongs to."""
+        """Returns the model that a file of the directory belongs to."""
         if path.suffix == ".pkl":
             return self.model() or self._raise(f"{path.name} alone")
         prefix = path.with_suffix("") if path.suffix == ".index" else path
@@ -143,17 +142,17 @@ class _Directory:
             return self.model() or self._raise(f"{path.name} alone")
         return self.of_weights(self._options(path), path)
 
-    def of_weights(self, options, weights) -> Found:
-        options, weights = place(options), place(weights)
-        return Found(
-            "hdf5", self.path, options, weights, self.vocabulary(self.saved(bilm_hdf5.FILES))
-        )
+    def of_weights(self, options: pathlib.Path, weights: pathlib.Path) -> Found:
+        """Returns the model of a file of options and HDF5 weights."""
+        vocabulary = self.vocabulary(self.saved(bilm_hdf5.FILES))
+        return Found("hdf5", (place(options), place(weights)), vocabulary)
 
-    def of_training(self, prefix) -> Found:
-        return Found("training", self.path, self._options(prefix), prefix, self.vocabulary())
+    def of_training(self, prefix: pathlib.Path) -> Found:
+        """Returns the model of a training checkpoint."""
+        return Found("training", (self._options(prefix), prefix), self.vocabulary())
 
     def softmax(self) -> FoundSoftmax | None:
-        """The softmax in the directory."""
+        """Returns the softmax in the directory; `None` if it holds none."""
         if self.is_preset_without_softmax():
             return None
         listed = self._listed_softmax()
@@ -168,12 +167,12 @@ class _Directory:
         return None
 
     def is_preset_without_softmax(self) -> bool:
-        """Whether the directory holds a preset that lists its parts, and no softmax among them."""
+        """Returns whether the directory is a preset that lists its files, without a softmax."""
         saved = self.saved(native_format.FILES)
         return saved is not None and saved.digests is not None and not saved.lists(softmax.FILE)
 
-    def softmax_at(self, path) -> FoundSoftmax | None:
-        """The softmax in a file of the directory."""
+    def softmax_at(self, path: pathlib.Path) -> FoundSoftmax | None:
+        """Returns the softmax in a file of the directory; `None` if it holds none."""
         prefix = path.with_suffix("") if path.suffix == ".index" else path
         if self.has_index(prefix):
             return FoundSoftmax(prefix, True, self.vocabulary())
@@ -182,7 +181,7 @@ class _Directory:
             return listed
         return FoundSoftmax(path, False, self.vocabulary()) if softmax.is_softmax(path) else None
 
-    def _listed_softmax(self):
+    def _listed_softmax(self) -> FoundSoftmax | None:
         for saved in filter(None, map(self.saved, FILE_SETS)):
             if saved.lists(softmax.FILE):
                 weights = saved.path(softmax.FILE)
@@ -190,30 +189,29 @@ class _Directory:
         return None
 
     def saved(self, files: FileSet) -> SavedFiles | None:
-        """The set of files in the directory, or `None` if there is none."""
+        """Returns the files of a set in the directory; `None` if there are none."""
         try:
             return files.find(self.path)
         except ValueError:
             return None
 
     def vocabulary(self, saved: SavedFiles | None = None) -> pathlib.Path | None:
-        """The file of words, if there is one that must be it.
+        """Returns the file of words; `None` if there is none, or if several are possible.
 
         Args:
-            saved: the set that the model belongs to, if it belongs to one.
+            saved: the file set of the model. Defaults to `None`: the model has no file set.
         """
         if saved is not None and saved.lists(softmax.VOCABULARY):
             return saved.path(softmax.VOCABULARY)
         if saved is not None and not saved.is_complete:
-            return None  # One that is there is that of the model before.
-        patterns = ("vocabulary.txt", "vocab*.txt", "vocab*.txt.gz")
-        for pattern in patterns:
+            return None  # A file in the directory belongs to the replaced model.
+        for pattern in ("vocabulary.txt", "vocab*.txt", "vocab*.txt.gz"):
             found = self.find(pattern)
             if found:
                 return found[0] if len(found) == 1 else None
         return None
 
-    def _weights(self):
+    def _weights(self) -> pathlib.Path | None:
         saved = self.saved(bilm_hdf5.FILES)
         if (
             saved is not None
@@ -221,13 +219,13 @@ class _Directory:
             and saved.path(bilm_hdf5.WEIGHTS).is_file()
         ):
             return self.path / bilm_hdf5.WEIGHTS
-        # A directory may hold other HDF5 files, vectors for example: look inside.
+        # Other HDF5 files in the directory may hold vectors, for example: look into them.
         files = self.find("*.hdf5", "*.h5")
         if len(files) > 1:
             files = [file for file in files if bilm_hdf5.is_weights(file)] or files
         return self._only(files, "weights") if files else None
 
-    def _options(self, weights):
+    def _options(self, weights: pathlib.Path) -> pathlib.Path:
         saved = self.saved(bilm_hdf5.FILES)
         if saved is not None and not saved.is_complete:
             return saved.index_path
@@ -236,23 +234,27 @@ class _Directory:
             raise self.error(f"{weights.name} without options (JSON) beside it")
         return self._only(files, "options")
 
-    def training_prefix(self):
-        """The newest checkpoint of training, as TensorFlow's own note of it says."""
+    def training_prefix(self) -> pathlib.Path | None:
+        """Returns the training checkpoint, without `.index`; `None` if there is none.
+
+        If there are several, TensorFlow's file `checkpoint` names the newest.
+        """
         prefixes = [path.with_suffix("") for path in self.find("*.index")]
         note = self.path / "checkpoint"
         if len(prefixes) > 1 and note.is_file():
             text = note.read_bytes()[: 2**16].decode("utf-8", "replace")
             match = re.search(r'model_checkpoint_path: "([^"\n]*)"', text)
-            # It may be a path of the author's machine.
+            # It may be a path on the author's machine.
             name = match[1].replace("\\", "/").rsplit("/", 1)[-1] if match else None
             prefixes = [prefix for prefix in prefixes if prefix.name == name] or prefixes
         return self._only(prefixes, "checkpoints") if prefixes else None
 
-    def has_index(self, prefix):
+    def has_index(self, prefix: pathlib.Path) -> bool:
+        """Returns whether a path is a TensorFlow checkpoint without `.index`."""
         return prefix.with_name(prefix.name + ".index").is_file()
 
-    def find(self, *patterns) -> list[pathlib.Path]:
-        """The files whose names fit a pattern."""
+    def find(self, *patterns: str) -> list[pathlib.Path]:
+        """Returns the visible files whose names match a pattern, sorted."""
         return sorted(
             path
             for pattern in patterns
@@ -260,19 +262,26 @@ class _Directory:
             if path.is_file() and not path.name.startswith(".")
         )
 
-    def _only(self, paths, what):
+    def _only(self, paths: Sequence[pathlib.Path], noun: str) -> pathlib.Path:
         if len(paths) == 1:
             return paths[0]
         raise self.error(
-            f"several {what}: {', '.join(path.name for path in paths)}",
+            f"several {noun}: {', '.join(path.name for path in paths)}",
             "Name the two files as a pair (options, weights).",
         )
 
-    def _raise(self, received):
+    def _raise(self, received: str) -> NoReturn:
         raise self.error(received)
 
-    def error(self, received, advice="Check that all files of the model are there."):
-        """The ValueError that says what is in the directory."""
+    def error(
+        self, received: str, advice: str = "Check that all files of the model are there."
+    ) -> ValueError:
+        """Returns the error for a directory without a model; lists the content of the directory.
+
+        Args:
+            received: description of the content.
+            advice: last sentence of the error.
+        """
         content = sorted(path.name for path in self.path.iterdir())
         shown = ", ".join([*content[:20], *(["..."] if len(content) > 20 else [])]) or "nothing"
         return ValueError(
@@ -280,7 +289,7 @@ class _Directory:
         )
 
 
-def _json(path):
+def _json(path: pathlib.Path) -> Any:
     try:
         return safe_json.load(path, "anything")
     except ValueError:

@@ -1,9 +1,10 @@
-"""Where a source lies: a path, an archive, an address or a published name becomes local files."""
+"""Turns a source (a path, archive, address or name) into local files."""
 
 import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 from elmo_keras.checkpoints import bilm_hdf5, softmax
 from elmo_keras.files import archive, download
@@ -16,22 +17,23 @@ EXPECTED = (
     f"or one of the names {', '.join(map(repr, (*BUNDLED, *PUBLISHED)))}."
 )
 FILE_SETS = (native_format.FILES, bilm_hdf5.FILES, softmax.FILES)
-# What AllenNLP calls the two files of a model.
+# Ends of the addresses of the two files of an AllenNLP model.
 _WEIGHTS_ADDRESS, _OPTIONS_ADDRESS = "weights.hdf5", "options.json"
 
 
 @contextlib.contextmanager
-def local(source, sha256=None) -> Iterator[list[pathlib.Path]]:
-    """The local files of a source: one directory, one file, or two files.
+def local(source: Any, sha256: Any = None) -> Iterator[list[pathlib.Path]]:
+    """Yields the local paths of a source: one directory, one file, or two files.
 
-    Files of an archive are there as long as the context is.
+    Downloads an address and unpacks an archive; unpacked files exist inside the `with` statement.
 
     Args:
         source: see `ElmoLayer.from_preset`.
-        sha256: the checksum of what an address gives, or a pair of them; `None` for none.
+        sha256: checksum of the file at an address, or a pair of them. Defaults to `None`: the
+            checksum of the catalogue for a name, no check for an address.
 
     Raises:
-        ValueError: if it is nothing of the kind, or a checksum is wrong.
+        ValueError: if the source is of no known kind, or if a checksum differs.
         OSError: if an address cannot be reached.
     """
     with contextlib.ExitStack() as stack:
@@ -44,21 +46,25 @@ def local(source, sha256=None) -> Iterator[list[pathlib.Path]]:
         try:
             yield [folder]
         except ValueError as error:
-            # The folder is gone when the error is read: name the archive.
+            # The folder no longer exists when the error is read: name the archive instead.
             raise ValueError(str(error).replace(str(folder), str(packed))) from error
 
 
 def place(path: pathlib.Path) -> pathlib.Path:
-    """Where the file is that belongs at a path: there, or where a killed save has left it."""
+    """Returns the current path of a file: its own, or its path in the folder of a killed save.
+
+    Args:
+        path: path at which the file belongs.
+    """
     places = (files.place(path) for files in FILE_SETS)
     return next((found for found in places if found != path), path)
 
 
-def _addressed(source, sha256):
-    """`(path or address, checksum)` of each file that a source names."""
-    names = BUNDLED | PUBLISHED
+def _addressed(source: Any, sha256: Any) -> list[tuple[Any, str | None]]:
+    """Returns the path or address, and the checksum, of each file that a source names."""
+    names = (*BUNDLED, *PUBLISHED)
     if isinstance(source, str) and source in names and not pathlib.Path(source).exists():
-        source = names[source]
+        source, sha256 = _named(source, sha256)
     elif isinstance(source, str) and download.is_address(source):
         # The options of HDF5 weights are published beside them.
         if source.endswith(_WEIGHTS_ADDRESS):
@@ -70,26 +76,38 @@ def _addressed(source, sha256):
         sha256 = (None, None) if sha256 is None else sha256
         if isinstance(sha256, str) or len(sha256) != 2:
             raise ValueError(
-                "Of two files, `sha256` must be a pair of checksums, None for an unknown one. "
-                f"Received: sha256={sha256!r}"
+                "For two files, `sha256` must be a pair of checksums. Received: "
+                f"sha256={sha256!r}. Pass None for an unknown checksum."
             )
         return list(zip(source, sha256))
     if sha256 is not None and not isinstance(sha256, str):
-        raise ValueError(f"`sha256` must be a str, or None. Received: sha256={sha256!r}")
+        raise ValueError(
+            f"`sha256` must be a str, or None. Received: sha256={sha256!r}. Pass the checksum of "
+            "the file as 64 hexadecimal digits."
+        )
     return [(source, sha256)]
 
 
-def _with_options(sha256):
-    """Checksums of (options, weights), where one alone is that of the weights."""
+def _named(name: str, sha256: Any) -> tuple[Any, Any]:
+    """Returns the source that a name of the catalogue stands for, and its checksums."""
+    if name in BUNDLED:
+        return BUNDLED[name], sha256
+    published = PUBLISHED[name]
+    return published.address, published.sha256 if sha256 is None else sha256
+
+
+def _with_options(sha256: Any) -> Any:
+    """Returns the checksums of (options, weights), given the checksum of the weights or a pair."""
     return (None, sha256) if isinstance(sha256, str) else sha256
 
 
-def _fetched(source, sha256):
+def _fetched(source: Any, sha256: str | None) -> pathlib.Path:
     if isinstance(source, str) and download.is_address(source):
         return download.fetch(source, sha256)
     if sha256 is not None:
         raise ValueError(
-            f"`sha256` is for files that are fetched. Received: it with {str(source)!r}."
+            f"`sha256` is for files that are downloaded. Received: `sha256` with {str(source)!r}. "
+            "Leave it out."
         )
     if not isinstance(source, (str, os.PathLike)):
         raise ValueError(f"{EXPECTED} Received: {source!r} of type {type(source).__name__}.")
@@ -100,6 +118,6 @@ def _fetched(source, sha256):
     return path
 
 
-def _is_archive(path):
-    # A torch file is a zip, too.
+def _is_archive(path: pathlib.Path) -> bool:
+    # A torch file is a zip archive too.
     return path.is_file() and path.suffix != ".pkl" and archive.is_archive(path)

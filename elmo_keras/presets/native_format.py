@@ -1,10 +1,10 @@
-"""The preset format of this package: an encoder's config, and its weights by path.
+"""The preset format of this package: the config of an encoder, and its weights by path.
 
 | file | content |
 |---|---|
 | `config.json` | the encoder's class and config; the index of the other files |
 | `model.weights.h5` | the encoder's weights by path |
-| `metadata.json` | versions, date and number of parameters, for people |
+| `metadata.json` | versions, date and number of parameters, for human readers |
 | `softmax_weights.hdf5`, `vocabulary.txt` | the softmax of a language model and its words |
 | `task.json`, `task.weights.h5` | class, config and head weights of a task model |
 """
@@ -37,7 +37,7 @@ TASK, TASK_WEIGHTS = "task.json", "task.weights.h5"
 FILES = FileSet(CONFIG, (WEIGHTS, METADATA, softmax.FILE, softmax.VOCABULARY, TASK, TASK_WEIGHTS))
 DTYPES = ("float32", "float16")
 ADVICE = "Fetch or save the preset again."
-# Upper bounds of config values that cost time or memory before a weight is read.
+# Upper bounds of config values that cost time or memory before the weights are compared.
 _LIMITS = {
     "num_layers": MAX_LAYERS,
     "num_highways": MAX_LAYERS,
@@ -54,7 +54,7 @@ class SavedTask(NamedTuple):
     Attributes:
         registered_name: Keras name of its class, such as `"elmo_keras>ElmoTagger"`.
         config: its config, without the encoder.
-        weights: arrays of its layers outside of the encoder, by path.
+        weights: arrays of the layers outside of the encoder, by path.
         path: path of the config file, for errors.
         source: path of the weights file, for errors.
     """
@@ -78,17 +78,20 @@ def save_preset(
     """Writes an encoder as a preset, see `ElmoLayer.save_to_preset`.
 
     Args:
-        encoder: a built text encoder, registered with Keras.
+        encoder: a built text encoder of a class that is registered with Keras.
         directory: path of the directory; created if it does not exist.
-        dtype: `"float32"` or `"float16"`.
+        dtype: dtype of the weights in the file, `"float32"` or `"float16"`. Defaults to
+            `"float32"`.
         more: contents of further files of the preset, by name. Defaults to none.
 
     Raises:
-        ValueError: if the encoder is not built or is quantised, or if a weight is not finite.
+        ValueError: if the encoder is not built or is quantized, or if a weight is not finite.
         OSError: if the preset cannot be written; a previous one is then unchanged.
     """
     if dtype not in DTYPES:
-        raise ValueError(f"`dtype` must be one of {DTYPES}. Received: dtype={dtype!r}")
+        raise ValueError(
+            f"`dtype` must be one of {DTYPES}. Received: dtype={dtype!r}. Pass one of them."
+        )
     if not encoder.built:
         raise ValueError(
             "The layer must have weights to be saved. Received: a layer that is not built. Call it "
@@ -96,8 +99,8 @@ def save_preset(
         )
     if encoder.is_quantized:
         raise ValueError(
-            "A preset holds floats. Received: quantized weights. Save the model as .keras, or the "
-            "layer before it is quantized."
+            "The weights of a preset must be floats. Received: quantized weights. Save the model "
+            "as .keras, or save the layer before it is quantized."
         )
     arrays = arrays_of(encoder.preset_weights())
     check_weights(arrays, "layer")
@@ -118,12 +121,13 @@ def save_preset(
 def task_contents(
     config: Mapping[str, Any], weights: Mapping[str, keras.Variable], dtype: str = "float32"
 ) -> dict[str, Content]:
-    """The files of a preset that hold a task model, without its encoder.
+    """Returns the contents of the files that hold a task model without its encoder, by name.
 
     Args:
-        config: `registered_name` and `config` of the model.
+        config: dict of the `registered_name` and the `config` of the model.
         weights: weights outside of the encoder, by path.
-        dtype: `"float32"` or `"float16"`.
+        dtype: dtype of the weights in the file, `"float32"` or `"float16"`. Defaults to
+            `"float32"`.
 
     Raises:
         ValueError: if a weight is not finite, or too large for float16.
@@ -137,7 +141,14 @@ def task_contents(
 
 
 def arrays_of(weights: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
-    """The values of weights as float32 arrays, by the same names."""
+    """Converts weights to float32 arrays.
+
+    Args:
+        weights: the weights by path.
+
+    Returns:
+        dict of arrays by the same paths.
+    """
     return {
         path: keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
         for path, weight in weights.items()
@@ -148,23 +159,28 @@ def arrays_of(weights: Mapping[str, keras.Variable]) -> dict[str, np.ndarray]:
 
 
 def load_preset(
-    directory: pathlib.Path, cls: type[_Encoder], base: type | None = None, **options: Any
+    directory: pathlib.Path,
+    cls: type[_Encoder],
+    base: type[_Encoder] | None = None,
+    **options: Any,
 ) -> _Encoder:
     """Loads the encoder of a preset.
 
     Args:
-        directory: of `config.json` and `model.weights.h5`.
-        cls: class of the encoder; a preset of a subclass of `base` is loaded as that subclass.
-        base: class that the encoder of the preset may have. Defaults to `cls`.
+        directory: path of the directory of `config.json` and `model.weights.h5`.
+        cls: class of the encoder. A preset of another subclass of `base` is loaded as an object of
+            that subclass.
+        base: base class of the encoders that the preset may hold. Defaults to `cls`.
         **options: arguments of the class that replace the saved ones.
 
     Raises:
+        FileNotFoundError: if the directory holds no `config.json`.
         ValueError: if a file is damaged, if the files do not belong together, or if the class
             refuses an option.
     """
     saved = FILES.find(directory)
     if saved is None:
-        raise FileNotFoundError(f"{directory / CONFIG} is absent.")
+        raise FileNotFoundError(f"{directory} must hold a preset. Received: no {CONFIG} in it.")
     path, config = saved.index_path, saved.content
     cls = _encoder_class(config, cls, base or cls, path)
     weights_path = saved.path(WEIGHTS)
@@ -180,17 +196,17 @@ def load_preset(
             raise
         except Exception as error:
             if backend.in_distribution_strategy():
-                raise  # States may be refused under the strategy: the file is not at fault.
-            # The config decides which code fails, and how.
+                raise  # The strategy may refuse LSTM states; the file is not at fault.
+            # Depending on the config, any code of the layers may fail.
             raise _config_error(path, error) from error
     return encoder
 
 
 def read_task(directory: pathlib.Path) -> SavedTask | None:
-    """The task model in a preset, without its encoder; `None` if the preset holds no task model.
+    """Reads the task model of a preset, without its encoder; `None` if the preset holds none.
 
     Args:
-        directory: of the preset.
+        directory: path of the preset.
 
     Raises:
         ValueError: if a file is damaged, or if the files do not belong together.
@@ -208,19 +224,19 @@ def read_task(directory: pathlib.Path) -> SavedTask | None:
         )
     with open_datasets(weights) as arrays:
         values = {name: read_finite(array, name, str(weights)) for name, array in arrays.items()}
-    # Dense layers are allocated before their weights are compared with the file.
+    # Bounds the memory of Dense layers, which are created before their weights are compared.
     hidden_dim, largest = content["config"].get("hidden_dim"), _largest_dimension(values)
     if isinstance(hidden_dim, (int, float)) and not hidden_dim <= largest:
         raise _too_large(path, "config.hidden_dim", largest, hidden_dim)
     return SavedTask(content["registered_name"], content["config"], values, str(path), str(weights))
 
 
-def _largest_dimension(arrays):
+def _largest_dimension(arrays: Mapping[str, np.ndarray]) -> int:
     return max((size for array in arrays.values() for size in array.shape), default=0)
 
 
 def is_config(content: Any) -> bool:
-    """Whether parsed JSON is the config of a Keras object."""
+    """Returns whether parsed JSON is the config of a Keras object."""
     return (
         isinstance(content, dict)
         and isinstance(content.get("registered_name"), str)
@@ -228,8 +244,10 @@ def is_config(content: Any) -> bool:
     )
 
 
-def _encoder_class(config, cls, base, path):
-    """The class that a preset's encoder is loaded as."""
+def _encoder_class(
+    config: Any, cls: type[_Encoder], base: type[_Encoder], path: pathlib.Path
+) -> type[_Encoder]:
+    """Returns the class of the encoder in a preset."""
     registered = None
     if is_config(config):
         registered = keras.saving.get_registered_object(config["registered_name"])
@@ -245,21 +263,23 @@ def _encoder_class(config, cls, base, path):
     )
 
 
-def _make(cls, config, options, path):
-    """An encoder of a saved config and other options, not built."""
+def _make(
+    cls: type[_Encoder], config: dict[str, Any], options: dict[str, Any], path: pathlib.Path
+) -> _Encoder:
+    """Makes an encoder from a saved config and options that replace saved ones; not built."""
     try:
         return cls.from_config(_with_options(cls, config, options))
-    except Exception as error:  # The config decides which code fails, and how.
+    except Exception as error:  # Depending on the config, any code of the layers may fail.
         if options:
             try:
                 cls.from_config(_with_options(cls, config, {}))
-            except Exception as own_error:
-                raise _config_error(path, own_error) from own_error
-            raise  # The config is right: the class refused an option.
+            except Exception as config_error:
+                raise _config_error(path, config_error) from config_error
+            raise  # The config is correct: the class refused an option.
         raise _config_error(path, error) from error
 
 
-def _config_error(path, error):
+def _config_error(path: pathlib.Path, error: Exception) -> ValueError:
     return ValueError(
         f"{path} must be the config of a text encoder. Received: {type(error).__name__}: {error}. "
         "The file is damaged: fetch or save the preset again."
@@ -269,14 +289,17 @@ def _config_error(path, error):
 def _load_weights(
     encoder: Composite, arrays: Mapping[str, StoredArray], source: str, replaced: tuple[str, ...]
 ) -> None:
-    """Builds an encoder with the weights of a file, all of them.
+    """Builds an encoder with all weights of a file.
 
     Args:
-        replaced: beginnings of the paths of weights that the caller's options replace: new values
-            are kept where the file has no weight of that shape.
+        encoder: the encoder, not built.
+        arrays: arrays of the file, by path.
+        source: name of the file, for errors.
+        replaced: prefixes of the paths of weights that depend on the caller's options. They keep
+            their initial values if the file has no weight of their shape.
     """
     loader = StrictLoader(arrays, source, described_by=CONFIG, advice=ADVICE)
-    if not replaced:  # Zeros are allocated for these before they are loaded.
+    if not replaced:  # The layer allocates these as zeros, so their sizes are checked first.
         for path, shape in encoder.zero_weight_shapes().items():
             loader.check_array(path, shape)
     with loader.building() if encoder.has_named_parts else contextlib.nullcontext():
@@ -290,11 +313,14 @@ def _load_weights(
     loader.check_all_used(ignored=replaced)
 
 
-def _with_options(cls, config, options):
-    """An encoder's config with other arguments.
+def _with_options(
+    cls: type[Composite], config: dict[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the config of an encoder with other arguments.
 
-    The dtype is the one asked for, or else the global policy, as for a new layer; its parts have
-    the same. A name that Keras gave is left out, because names must differ within a model.
+    The dtype of the encoder and of its parts is that of the options or, as for a new layer, the
+    global policy. A name that Keras generated is removed, because the names of the layers of a
+    model must differ.
     """
     dtype = keras.dtype_policies.serialize(keras.dtype_policies.get(options.get("dtype")))
     parts = {name: dict(config[name]["config"]) for name in cls.config_parts}
@@ -312,22 +338,24 @@ def _with_options(cls, config, options):
     return config
 
 
-def _is_automatic(name, cls):
-    """Whether Keras gave a layer its name: the class's name in snake case, and a number."""
+def _is_automatic(name: str, cls: type) -> bool:
+    """Returns whether Keras generated a name: the class name in snake case, and a number."""
     snake_case = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
     return any(
         re.fullmatch(rf"{re.escape(stem)}(_\d+)?", name) for stem in (snake_case, "elmo_layer")
     )
 
 
-def _check_sizes(content, path, key="", max_items=safe_json.MAX_FILTERS):
-    """Refuses numbers in a config that would keep a machine busy before a weight is read."""
+def _check_sizes(
+    content: Any, path: pathlib.Path, key: str = "", max_items: int = safe_json.MAX_FILTERS
+) -> None:
+    """Raises a ValueError for config values that would cost much time or memory."""
     if isinstance(content, dict):
         for name, value in content.items():
             _check_sizes(value, path, f"{key}.{name}" if key else name, max_items)
     elif isinstance(content, list):
         if len(content) > max_items:
-            raise _too_large(path, key, max_items, f"{len(content)} of them")
+            raise _too_large(path, f"the length of {key}", max_items, len(content))
         for value in content:
             _check_sizes(value, path, key, max_items)
     elif isinstance(content, (int, float)):
@@ -336,7 +364,7 @@ def _check_sizes(content, path, key="", max_items=safe_json.MAX_FILTERS):
             raise _too_large(path, key, limit, content)
 
 
-def _too_large(path, key, limit, received):
+def _too_large(path: pathlib.Path, key: str, limit: int, received: Any) -> ValueError:
     return ValueError(
         f"In {path}, {key} must be at most {limit}. Received: {str(received)[:40]}. Check that the "
         f"file is the {path.name} of a preset."

@@ -1,9 +1,8 @@
-"""The pretrained models that come with the package."""
+"""The pretrained models in the package."""
 
 import random
 import socket
 
-import keras
 import numpy as np
 import pytest
 
@@ -12,7 +11,6 @@ from elmo_keras import presets
 from elmo_keras.presets.catalog import BUNDLED
 from tests import small_models
 
-# Sentences of our own.
 SENTENCES = {
     "elmo_mini_en": [
         "The old bridge was built in the 18th century and destroyed during the war .",
@@ -40,11 +38,18 @@ def no_network(monkeypatch):
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_files(name):
-    """Small enough for a wheel, with a card that says whose text it was."""
+    """The files are small enough for a wheel, and the model card names the licence of the text."""
     files = {path.name: path for path in BUNDLED[name].iterdir()}
     assert sum(path.stat().st_size for path in files.values()) < 12e6
     card = files["README.md"].read_text(encoding="utf-8")
     assert card.startswith(f"# {name}") and "CC BY-SA" in card and "forward" in card
+
+
+# One word in two contexts.
+CONTEXTS = {
+    "elmo_mini_en": ("bank", ["the bank of the river", "the bank lent him money"]),
+    "elmo_mini_zh": ("打", ["他 打 电 话", "他 打 篮 球"]),
+}
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -53,22 +58,17 @@ def test_layer(name):
     assert elmo.compute_dtype == elmo.bilstm.compute_dtype == "float32"
     vectors = small_models.to_numpy(elmo([sentence.split() for sentence in SENTENCES[name]]))
     assert vectors.shape[::2] == (4, 256) and np.isfinite(vectors).all()
-    # One word in two contexts: not the same, and not too different.
-    word = {"elmo_mini_en": "bank", "elmo_mini_zh": "打"}[name]
-    contexts = {
-        "elmo_mini_en": ["the bank of the river", "the bank lent him money"],
-        "elmo_mini_zh": ["他 打 电 话", "他 打 篮 球"],
-    }[name]
+    word, contexts = CONTEXTS[name]
     tokens = [sentence.split() for sentence in contexts]
-    one, other = (
+    a, b = (
         vector[row.index(word)] for vector, row in zip(small_models.to_numpy(elmo(tokens)), tokens)
     )
-    assert 0.1 < np.dot(one, other) / np.linalg.norm(one) / np.linalg.norm(other) < 0.999
+    assert 0.1 < np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b) < 0.999
 
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_language_model(name):
-    """A sentence is more probable than its words in another order, in both directions."""
+    """A sentence is more probable than the same words in random order."""
     model = elmo_keras.BidirectionalLanguageModel.from_preset(name)
     sentences = [sentence.split() for sentence in SENTENCES[name]]
     assert model.perplexity(sentences).mean < 250
@@ -89,7 +89,7 @@ def test_substitutes():
     assert "States" in words("It is the largest city in the United States .", 8)[:3]
 
 
-def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
+def test_a_folder_takes_precedence_over_a_name(tmp_path, monkeypatch):
     layer = small_models.elmo()
     layer(small_models.ids())
     layer.save_to_preset(tmp_path / "elmo_mini_en")
@@ -97,14 +97,16 @@ def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
     assert elmo_keras.ElmoLayer.from_preset("elmo_mini_en").output_dim == 12
 
 
-def test_unknown_names_are_told_the_known_ones():
+def test_errors_list_the_known_names():
     with pytest.raises(ValueError, match="'elmo_mini_en', 'elmo_mini_zh', 'small'"):
         elmo_keras.ElmoLayer.from_preset("elmo_mini_fr")
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Strings need TensorFlow.")
-def test_raw_text():
-    elmo = elmo_keras.ElmoLayer.from_preset("elmo_mini_zh")
-    assert elmo(["我喜欢吃苹果。"]).shape == (1, 7, 256)
-    elmo = elmo_keras.ElmoLayer.from_preset("elmo_mini_en")
-    assert elmo(["It isn't bad."]).shape == (1, 5, 256)
+@pytest.mark.skipif(not small_models.IS_TENSORFLOW, reason="strings need TensorFlow")
+@pytest.mark.parametrize(
+    "name, sentence, num_tokens",
+    [("elmo_mini_en", "It isn't bad.", 5), ("elmo_mini_zh", "我喜欢吃苹果。", 7)],
+)
+def test_raw_text(name, sentence, num_tokens):
+    elmo = elmo_keras.ElmoLayer.from_preset(name)
+    assert elmo([sentence]).shape == (1, num_tokens, 256)
