@@ -1,4 +1,4 @@
-"""The arguments of `compile` of the task models."""
+"""Arguments of `compile` of the task models."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ import keras
 def optimizer(
     argument: Any, policy: keras.DTypePolicy, auto_scale_loss: bool
 ) -> keras.optimizers.Optimizer | None:
-    """The optimizer of a task model.
+    """Creates the optimizer of a task model.
 
     Args:
         argument: `"auto"` for Adam with a learning rate of 1e-3 and gradients clipped to a global
-            norm of 5; or an optimizer of `keras.Model.compile`.
+            norm of 5; or an optimizer as `keras.Model.compile` accepts it.
         policy: dtype policy of the model's backbone.
         auto_scale_loss: whether to scale the loss of a model in mixed_float16.
     """
     if is_auto(argument):
         argument = keras.optimizers.Adam(1e-3, global_clipnorm=5.0)
     result = keras.optimizers.get(argument)
-    # Keras looks at the policy of the model, which is not the policy of its layers.
+    # Keras checks the policy of the model, which may differ from the policy of its layers.
     is_scaled = isinstance(result, keras.optimizers.LossScaleOptimizer)
     if policy.name == "mixed_float16" and auto_scale_loss and result and not is_scaled:
         return keras.optimizers.LossScaleOptimizer(result, name="loss_scale_optimizer")
@@ -32,11 +32,11 @@ def is_auto(argument: Any) -> bool:
 
 
 def is_same_loss(loss: Any, own: keras.losses.Loss | None) -> bool:
-    """Whether a loss is the head's own: `"auto"`, or the loss in a saved compile config.
+    """Whether a loss is the head's: `"auto"`, or an equal loss from a saved compile config.
 
     Args:
         loss: argument of `compile`.
-        own: the head's Keras loss, if it has one.
+        own: the head's Keras loss, or `None`.
     """
     if is_auto(loss):
         return True

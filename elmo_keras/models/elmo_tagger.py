@@ -1,4 +1,4 @@
-"""The model that labels each token."""
+"""The tagger: a model that labels each token."""
 
 from typing import Any
 
@@ -19,10 +19,10 @@ class ElmoTagger(ElmoTask):
     """A tagger: a text encoder and a head that labels each token.
 
     A new model is compiled with Adam, the head's loss and `TokenAccuracy`, see `ElmoTask.compile`.
-    See `ElmoTask` for the data that `fit`, `evaluate` and `predict` accept: `y` holds a list of
-    labels for each sentence, as many as it has tokens.
+    See `ElmoTask` for the data that `fit`, `evaluate` and `predict` accept. `y` holds a list of
+    labels for each sentence, one for each token.
 
-    Note on masking: probabilities are 0 at padding; loss and accuracy are means over tokens.
+    Probabilities are 0 at padding. Loss and accuracy are means over tokens, without padding.
 
     Args:
         backbone: `ElmoLayer`, or another `TextEncoder` with one vector for each token.
@@ -30,7 +30,7 @@ class ElmoTagger(ElmoTask):
         hidden_dim: int or `None`. Units of a ReLU layer before the output. Defaults to `None`: no
             such layer.
         head_dropout: float. Dropout rate before each dense layer. Defaults to `0.0`.
-        head: `"softmax"`, dense layers with the two arguments above; or a `Head`. Defaults to
+        head: `"softmax"` for a `DenseHead` with the two arguments above, or a `Head`. Defaults to
             `"softmax"`.
         preprocessor: a `Preprocessor`, `"auto"` or `None`, see `ElmoTask`. Defaults to `"auto"`.
         **kwargs: Model keyword arguments, like `name`.
@@ -59,7 +59,7 @@ class ElmoTagger(ElmoTask):
         head: Head | str = "softmax",
         preprocessor: Preprocessor | str | None = "auto",
         **kwargs: Any,
-    ):
+    ) -> None:
         labels = check_labels(labels)
 
         # === Layers ===
@@ -72,7 +72,7 @@ class ElmoTagger(ElmoTask):
         mask = MaskOf(name="mask")(vectors)  # (batch, time)
         super().__init__(inputs, scores, backbone, head, preprocessor, mask, **kwargs)
 
-    def auto_metrics(self):
+    def auto_metrics(self) -> list[keras.metrics.Metric]:
         return [TokenAccuracy()]
 
     def tag(self, sentences: Any, batch_size: int = 32) -> list[list[str]]:
@@ -85,8 +85,8 @@ class ElmoTagger(ElmoTask):
         Returns:
             list of lists of str, one label name for each token.
         """
-        numbers = self._predictor.decoded(sentences, batch_size)
-        return [[self.labels[number] for number in row] for row in numbers]
+        indices = self._predictor.decoded(sentences, batch_size)
+        return [[self.labels[index] for index in row] for row in indices]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | head_config(self.head)

@@ -14,11 +14,7 @@ from elmo_keras.layers.finite import check_finite
 from elmo_keras.models import compile_arguments, quantization, saving, task_preset
 from elmo_keras.models.heads import Head
 from elmo_keras.models.prediction import Predictor
-from elmo_keras.models.preprocessing.fit_data import (
-    check_labels_given,
-    labelled_batches,
-    split_examples,
-)
+from elmo_keras.models.preprocessing import fit_data
 from elmo_keras.models.preprocessing.preprocessor import Preprocessor
 from elmo_keras.models.saved_model import SavedModel
 from elmo_keras.models.task_inputs import input_mask
@@ -28,34 +24,35 @@ from elmo_keras.utils.optional_module import tensorflow as tf
 
 
 class ElmoTask(SavedModel):
-    """Base of the task models: text and label names in, label names and probabilities out.
+    """Base of the task models, which convert text to label names and probabilities.
 
-    A task model is a preprocessor, a backbone and a head. The backbone is an `ElmoLayer` or another
-    `TextEncoder`; the head turns its vectors into answers. The model is a Functional model that
-    starts at tokens, `(batch, time)` string. Where strings cannot go into a graph (on JAX and
-    torch, and under a tf.distribute strategy) it starts at the backbone's ids, and the preprocessor
-    makes them from the same text.
+    A task model consists of a preprocessor, a backbone and a head. The backbone is an `ElmoLayer`
+    or another `TextEncoder`; the head computes the answer from its vectors. The model is a
+    Functional model that starts at tokens, `(batch, time)` string. If strings cannot go into a
+    graph (on JAX and torch, and under a tf.distribute strategy), it starts at the backbone's ids,
+    and the preprocessor converts text to ids.
 
     `fit`, `evaluate` and `predict` accept text and label names:
 
     - `x`: a list, array or Series of sentences (str, split by the model's tokenizer) or of token
       lists, not mixed; ids if the graph starts at them; or a batched `tf.data.Dataset` of these.
-    - `y`: label names or numbers.
-    - `class_weight`: by label name or number. `sample_weight`: one for each sentence.
+    - `y`: label names or indices.
+    - `class_weight`: dict of label names or indices to weights.
+    - `sample_weight`: one weight for each sentence.
 
-    `keras.models.clone_model` makes a plain Functional model of a task, without its methods; call
-    `clone` instead.
+    To copy a model, call `clone`: `keras.models.clone_model` returns a plain Functional model
+    without the methods of a task.
 
     A subclass sets `labels_per_token`, builds its graph with `task_inputs` and its head, calls
-    `__init__` here, and returns its own arguments from `get_config`.
+    this `__init__`, and returns its arguments from `get_config`.
 
     Args:
         inputs: Keras tensor or list of them, see `task_inputs`.
         outputs: Keras tensor, the scores of the head.
         backbone: the text encoder in the graph.
         head: the head in the graph.
-        preprocessor: a `Preprocessor`, `"auto"` for the default one, or `None` for data in the form
-            of the model's inputs. Defaults to `"auto"`.
+        preprocessor: a `Preprocessor`; `"auto"` for the standard one; or `None`, for data in the
+            form of the model's inputs. Defaults to `"auto"`.
         mask: Keras tensor `(batch, time)`, bool, the mask of the tokens; `None`, the default, if
             sentences have labels.
         **kwargs: Model keyword arguments, like `name`.
@@ -72,7 +69,7 @@ class ElmoTask(SavedModel):
         preprocessor: Preprocessor | str | None = "auto",
         mask: Any = None,
         **kwargs: Any,
-    ):
+    ) -> None:
         check_model_arguments(type(self), kwargs)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.backbone = backbone
@@ -84,12 +81,12 @@ class ElmoTask(SavedModel):
 
     @property
     def elmo(self) -> TextEncoder:
-        """The backbone, under the name of the paper."""
+        """Alias of `backbone`."""
         return self.backbone
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """Splits raw sentences; the backbone's own."""
+        """The backbone's tokenizer, which splits raw sentences."""
         return self.backbone.tokenizer
 
     @property
@@ -99,7 +96,7 @@ class ElmoTask(SavedModel):
 
     @property
     def preprocessor(self) -> Preprocessor | None:
-        """Turns text and labels into the model's inputs; `None` if it is switched off."""
+        """The preprocessor of text and labels; `None` if it is switched off."""
         return self._preprocessor
 
     @preprocessor.setter
@@ -119,20 +116,20 @@ class ElmoTask(SavedModel):
 
     @classmethod
     def from_preset(cls, source: Any, labels: Any = None, **options: Any) -> Self:
-        """Loads a trained model, or puts a new head on a pretrained backbone.
+        """Loads a trained model, or creates one with a pretrained backbone and a new head.
 
         Args:
             source: as in `ElmoLayer.from_preset`.
-            labels: list of label names, for a new head. `None`, the default, loads the trained
-                model that `save_to_preset` of this class wrote.
-            **options: arguments of the model, and of its ElmoLayer: `trainable`, `dropout`,
-                `layer_norm`, `tokenizer`, `dtype` and so on. Arguments of the head need `labels`.
+            labels: list of label names, for a new head. `None`, the default, loads a trained model,
+                written by `save_to_preset`.
+            **options: arguments of the model and of its ElmoLayer, such as `trainable`, `dropout`,
+                `layer_norm`, `tokenizer` and `dtype`. Arguments of the head require `labels`.
 
         Returns:
             A model of this class.
 
         Raises:
-            ValueError: as `ElmoLayer.from_preset`; or if `labels` is `None` and the source holds
+            ValueError: as `ElmoLayer.from_preset` does; if `labels` is `None` and the source holds
                 no trained model of this class.
 
         Example:
@@ -150,12 +147,14 @@ class ElmoTask(SavedModel):
     def save_to_preset(self, directory: str | os.PathLike, dtype: str = "float32") -> None:
         """Writes the model into a directory that `from_preset` reads on every backend.
 
-        `ElmoLayer.from_preset` reads its backbone there. A preset in the directory is replaced as
-        a whole, see `ElmoLayer.save_to_preset`. The optimizer's state is not saved; `save` does.
+        `ElmoLayer.from_preset` reads the backbone from the same directory. A preset in the
+        directory is replaced as a whole, see `ElmoLayer.save_to_preset`. The optimizer's state is
+        not saved; `save` includes it.
 
         Args:
             directory: path of the directory; created if it does not exist.
-            dtype: str. `"float32"`, the default, or `"float16"`, half the size, rounded.
+            dtype: str. `"float32"`, the default, or `"float16"`, which rounds the weights and
+                halves the size.
 
         Raises:
             ValueError: if a weight is quantized, not finite, or too large for float16.
@@ -166,7 +165,7 @@ class ElmoTask(SavedModel):
     # === Training ===
 
     def auto_metrics(self) -> list[keras.metrics.Metric]:
-        """New metrics for `compile(metrics="auto")`."""
+        """Creates the metrics for `compile(metrics="auto")`."""
         return []
 
     def compile(
@@ -174,16 +173,18 @@ class ElmoTask(SavedModel):
     ) -> None:
         """Configures training. A new model is compiled without arguments.
 
-        Call it again after `trainable` of a part has changed.
+        Call it again after you change `trainable` of a part.
 
         Args:
             optimizer: `"auto"` for Adam with a learning rate of 1e-3 and gradients clipped to a
-                global norm of 5; or an optimizer of `keras.Model.compile`. Its loss is scaled if
-                the model computes in mixed_float16.
-            loss: `"auto"` for the head's own (cross-entropy for a softmax head); or a loss of
-                `keras.Model.compile` of the scores (probabilities for a softmax head).
-            metrics: `"auto"` for accuracy (over tokens in a tagger), unless there are
-                `weighted_metrics`; or a list. They are given the scores, zeros at padding.
+                global norm of 5; or an optimizer as `keras.Model.compile` accepts it. The loss is
+                scaled if the model computes in mixed_float16.
+            loss: `"auto"` for the head's loss (cross-entropy for a softmax head); or a loss as
+                `keras.Model.compile` accepts it. The loss receives the head's scores
+                (probabilities for a softmax head).
+            metrics: `"auto"` for accuracy (over tokens in a tagger), or no metrics if
+                `weighted_metrics` are given; or a list. Metrics receive the head's scores, zeros at
+                padding.
             **kwargs: Further arguments of `keras.Model.compile`.
         """
         is_scaled = kwargs.get("auto_scale_loss", True)
@@ -192,24 +193,27 @@ class ElmoTask(SavedModel):
             metrics = None if kwargs.get("weighted_metrics") else self.auto_metrics()
         own = self.head.keras_loss()
         self._has_own_loss = loss is None or compile_arguments.is_same_loss(loss, own)
-        super().compile(
-            optimizer=optimizer,
-            loss=own if self._has_own_loss else loss,
-            metrics=metrics,
-            **kwargs,
-        )
+        loss = own if self._has_own_loss else loss
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         mask = input_mask(x, self.starts_at_ids) if self.labels_per_token else None
         if mask is not None and sample_weight is not None:
             if len(sample_weight.shape) == 1:
                 sample_weight = sample_weight[:, None]
-            # Keras' loss scales the weights in place on torch; the metrics read them afterwards.
+            # On torch, Keras' loss changes the weights in place before the metrics read them.
             sample_weight = keras.ops.copy(sample_weight)
         if not self._has_own_loss or self.head.keras_loss() is not None:
             y_pred = y_pred if mask is None else self.head.fill_padding(y_pred, mask)
@@ -219,13 +223,13 @@ class ElmoTask(SavedModel):
             loss = loss + sum(self.losses) / backend.number_of_replicas()
         return loss
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if self.labels_per_token:
             y_pred = self.head.zero_padding(y_pred, input_mask(x, self.starts_at_ids))
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def train_step(self, *args, **kwargs):
-        with backend.gradients_of(self):  # Keras' own step registers gradients, too.
+    def train_step(self, *args: Any, **kwargs: Any) -> Any:
+        with backend.gradients_of(self):  # Keras' training step also registers gradients.
             return super().train_step(*args, **kwargs)
 
     def fit(
@@ -244,7 +248,7 @@ class ElmoTask(SavedModel):
         validation_batch_size: int | None = None,
         **kwargs: Any,
     ) -> keras.callbacks.History:
-        """Trains the model. As `keras.Model.fit`, with text and label names; see the class."""
+        """Trains the model, as `keras.Model.fit` does. See the class for the data."""
         options = {"epochs": epochs, "verbose": verbose, "callbacks": callbacks, **kwargs}
         if self.preprocessor is None:
             return super().fit(
@@ -259,21 +263,17 @@ class ElmoTask(SavedModel):
                 validation_batch_size=validation_batch_size,
                 **options,
             )
-        check_labels_given(x, y)
-        batch_size = batch_size or 32
-        if validation_split and validation_data is None:
-            x, y, sample_weight, validation_data = split_examples(
-                x, y, sample_weight, validation_split
-            )
-        if validation_data is not None:
-            if not isinstance(validation_data, (list, tuple)):
-                validation_data = (validation_data,)
-            own_x, own_y, own_weight = (*validation_data, None, None)[:3]
-            check_labels_given(own_x, own_y, name="validation_data")
-            size = validation_batch_size or batch_size
-            validation_data = self._labelled_batches(own_x, own_y, own_weight, batch_size=size)
-        data = self._labelled_batches(x, y, sample_weight, class_weight, batch_size, shuffle)
-        # The batches are shuffled already.
+        data, validation_data = fit_data.training_batches(
+            self.preprocessor,
+            (x, y, sample_weight, class_weight),
+            batch_size or 32,
+            shuffle,
+            self._predictor.is_compiled,
+            validation_data,
+            validation_split,
+            validation_batch_size,
+        )
+        # `shuffle=False`, because `data` has shuffled batches already.
         return super().fit(data, validation_data=validation_data, shuffle=False, **options)
 
     def evaluate(
@@ -284,24 +284,20 @@ class ElmoTask(SavedModel):
         sample_weight: Any = None,
         **kwargs: Any,
     ) -> Any:
-        """Returns the loss and the metrics. As `keras.Model.evaluate`; see the class for `x`."""
-        # `fit` passes its validation data, preprocessed already, on to `evaluate` in this way.
+        """Computes the loss and the metrics, as `keras.Model.evaluate` does."""
+        # `fit` calls `evaluate` with this argument, on validation data that are preprocessed.
         if "_use_cached_eval_dataset" in kwargs or self.preprocessor is None:
             return super().evaluate(
                 x, y, batch_size=batch_size, sample_weight=sample_weight, **kwargs
             )
-        check_labels_given(x, y)
-        data = self._labelled_batches(x, y, sample_weight, batch_size=batch_size or 32)
-        return super().evaluate(data, **kwargs)
+        fit_data.check_labels_given(x, y)
+        data = x, y, sample_weight, None
+        batches = fit_data.labelled_batches(
+            self.preprocessor, data, batch_size or 32, False, self._predictor.is_compiled
+        )
+        return super().evaluate(batches, **kwargs)
 
-    def _labelled_batches(
-        self, x, y, sample_weight, class_weight=None, batch_size=32, shuffle=False
-    ):
-        data = x, y, sample_weight, class_weight
-        is_compiled = self._predictor.is_compiled
-        return labelled_batches(self.preprocessor, data, batch_size, shuffle, is_compiled)
-
-    # === Answers ===
+    # === Prediction ===
 
     def predict(
         self,
@@ -311,7 +307,7 @@ class ElmoTask(SavedModel):
         steps: int | None = None,
         callbacks: Any = None,
     ) -> np.ndarray:
-        """Returns the probabilities of all labels, in one array on every backend.
+        """Computes the probabilities of all labels.
 
         Args:
             x: sentences, token lists, ids, or a `tf.data.Dataset` of batches of them.
@@ -328,23 +324,23 @@ class ElmoTask(SavedModel):
         return outputs
 
     def serving_inputs(self, tokens: Any) -> Any:
-        """The model's inputs for tokens `(batch, time)`, string, in a TensorFlow graph."""
+        """Converts tokens `(batch, time)`, string, to the model's inputs in a TensorFlow graph."""
         return self.backbone.to_ids(tokens) if self.starts_at_ids else tokens
 
     def serving_outputs(self, tokens: Any, outputs: Any) -> dict[str, Any]:
-        """The answers of an exported model.
+        """Computes the answers of an exported model.
 
         Args:
             tokens: `(batch, time)` string, `""` as padding.
-            outputs: the model's outputs for them.
+            outputs: the model's outputs for `tokens`.
 
         Returns:
-            dict of `labels`, the most probable names, and `probabilities`; with one label for each
-            token also of `tokens`, and labels are `""` at padding.
+            dict of `labels`, the most probable names, and `probabilities`. If tokens have labels,
+            it also holds `tokens`, and labels are `""` at padding.
         """
         mask = tf.not_equal(tokens, "")
-        numbers = self.head.decode(outputs, mask if self.labels_per_token else None)
-        labels = tf.gather(tf.constant(self.labels), numbers)
+        indices = self.head.decode(outputs, mask if self.labels_per_token else None)
+        labels = tf.gather(tf.constant(self.labels), indices)
         probabilities = self._predictor.probabilities_of(outputs, mask)
         if not self.labels_per_token:
             return {"labels": labels, "probabilities": probabilities}
@@ -354,11 +350,12 @@ class ElmoTask(SavedModel):
     # === Files ===
 
     def clone(self) -> Self:
-        """A new model of the same class and configuration, with new weights, compiled alike.
+        """Creates a model of the same configuration, compiled in the same way, with new weights.
 
         Returns:
-            A model of this class. `clone.set_weights(model.get_weights())` copies the weights. The
-            weights of a quantised model have another order: save and load it instead.
+            A model of this class. `clone.set_weights(model.get_weights())` copies the weights,
+            unless the model is quantised, because its weights have another order. Save and load
+            such a model instead.
         """
         clone = type(self).from_config(self.get_config())
         if self.compiled:
@@ -372,16 +369,16 @@ class ElmoTask(SavedModel):
 
         Args:
             filepath: path of the directory to write.
-            format: str. `"tf_saved_model"`, the only format whose runtime runs these models.
+            format: str. `"tf_saved_model"`; no other runtime can run these models.
             **kwargs: `verbose`.
 
         Raises:
-            ValueError: for another format, and as `export_saved_model`.
+            ValueError: for another format, and as `export_saved_model` does.
         """
         saving.check_format(format)
         serving.export_saved_model(self, filepath, **kwargs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = {
             "backbone": serialize_part(self.backbone),
             "labels": list(self.labels),
@@ -393,7 +390,9 @@ class ElmoTask(SavedModel):
         return config | quantization.config_of(self, self.backbone)
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> Any:
         return quantization.from_config(
             config, lambda config: saving.from_config(cls, config, custom_objects)
         )

@@ -1,4 +1,4 @@
-"""The model that labels each text."""
+"""The text classifier: a model that labels each text."""
 
 from typing import Any
 
@@ -21,17 +21,18 @@ class ElmoTextClassifier(ElmoTask):
     """A text classifier: a text encoder, pooling over the tokens, and a head.
 
     A new model is compiled with Adam, the head's loss and accuracy, see `ElmoTask.compile`. See
-    `ElmoTask` for the data that `fit`, `evaluate` and `predict` accept: sentences or token lists,
-    label names or numbers.
+    `ElmoTask` for the data that `fit`, `evaluate` and `predict` accept. `y` holds one label for
+    each text.
 
     Args:
         backbone: `ElmoLayer`, or another `TextEncoder` with one vector for each token.
         labels: list of str. The names of the classes.
-        pooling: `"mean"`, `"max"` or `"mean_max"`, both side by side. Defaults to `"mean"`.
+        pooling: `"mean"`, `"max"` or `"mean_max"`, the concatenation of both. Defaults to
+            `"mean"`.
         hidden_dim: int or `None`. Units of a ReLU layer between pooling and the output. Defaults
             to `None`: no such layer.
         head_dropout: float. Dropout rate before each dense layer. Defaults to `0.0`.
-        head: `"softmax"`, dense layers with the two arguments above; or a `Head`. Defaults to
+        head: `"softmax"` for a `DenseHead` with the two arguments above, or a `Head`. Defaults to
             `"softmax"`.
         preprocessor: a `Preprocessor`, `"auto"` or `None`, see `ElmoTask`. Defaults to `"auto"`.
         **kwargs: Model keyword arguments, like `name`.
@@ -59,7 +60,7 @@ class ElmoTextClassifier(ElmoTask):
         head: Head | str = "softmax",
         preprocessor: Preprocessor | str | None = "auto",
         **kwargs: Any,
-    ):
+    ) -> None:
         if pooling not in POOLINGS:
             raise ValueError(f"`pooling` must be one of {POOLINGS}. Received: pooling={pooling!r}")
         labels = check_labels(labels)
@@ -83,7 +84,7 @@ class ElmoTextClassifier(ElmoTask):
         # === Config ===
         self.pooling = pooling
 
-    def auto_metrics(self):
+    def auto_metrics(self) -> list[keras.metrics.Metric]:
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
 
     def classify(self, texts: Any, batch_size: int = 32) -> list[str]:
@@ -96,7 +97,7 @@ class ElmoTextClassifier(ElmoTask):
         Returns:
             list of str, label names, in the order of `texts`.
         """
-        return [self.labels[number] for number in self._predictor.decoded(texts, batch_size)]
+        return [self.labels[index] for index in self._predictor.decoded(texts, batch_size)]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"pooling": self.pooling} | head_config(self.head)

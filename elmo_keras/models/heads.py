@@ -9,12 +9,12 @@ from elmo_keras.layers.masking import FillPadding
 
 
 class Head:
-    """The end of a task model: its layers, loss, probabilities and answers.
+    """Base of heads: the output layers of a task model, their loss, probabilities and decoding.
 
-    Subclasses define `scores`, `loss` and, unless scores are probabilities, `probabilities`. They
-    are registered with Keras and return their arguments from `get_config`, in order to be saved.
+    A subclass defines `scores`, `loss` and, unless its scores are probabilities, `probabilities`.
+    To be saved, it is registered with Keras and returns its arguments from `get_config`.
 
-    A head is built for one model: `build(labels, per_token)` is called before the other methods.
+    A head belongs to one model, which calls `build(labels, per_token)` before the other methods.
     Shapes below have a `time` axis in models with one label for each token.
     """
 
@@ -26,25 +26,25 @@ class Head:
 
         Args:
             labels: the label names.
-            per_token: whether each token has a label, and not each sentence.
+            per_token: whether each token has a label, instead of each sentence.
         """
         self.labels = labels
         self.per_token = per_token
         self._zero_padding = FillPadding(dtype="float32", name="zero_padding")
 
     def scores(self, vectors: Any) -> Any:
-        """Applies the layers to a Keras tensor.
+        """Computes the model's output from the encoder's.
 
         Args:
-            vectors: `(batch, [time,] dim)`. Vectors of tokens have a Keras mask.
+            vectors: Keras tensor `(batch, [time,] dim)`. Vectors of tokens have a Keras mask.
 
         Returns:
-            Keras tensor `(batch, [time,] labels)`, the output of the model.
+            Keras tensor `(batch, [time,] labels)`.
         """
         raise self._missing("scores")
 
     def probabilities(self, scores: Any, mask: Any) -> Any:
-        """Applies the layers from scores to probabilities to a Keras tensor.
+        """Computes probabilities from scores. Returns the scores unless it is overridden.
 
         Args:
             scores: Keras tensor `(batch, [time,] labels)`.
@@ -52,42 +52,48 @@ class Head:
                 labels.
 
         Returns:
-            Keras tensor of the shape of the scores, zeros at padding. Defaults to the scores
-            themselves.
+            Keras tensor of the shape of the scores, zeros at padding.
         """
         return scores
 
     def loss(self, y: Any, scores: Any, mask: Any, sample_weight: Any = None) -> Any:
-        """The loss of a batch, a scalar tensor.
+        """Computes the loss of a batch.
 
         Args:
-            y: `(batch, [time])` int, label numbers; any number at padding.
+            y: `(batch, [time])` int, label indices; any values at padding.
             scores: `(batch, [time,] labels)`, the model's output.
             mask: `(batch, time)` bool, `True` for tokens; `None` if sentences have labels.
             sample_weight: `(batch, [time])` float, or `None`.
+
+        Returns:
+            Scalar tensor.
         """
         raise self._missing("loss")
 
     def decode(self, scores: Any, mask: Any) -> Any:
-        """The most probable labels.
+        """Finds the most probable labels. Takes the argmax of the scores unless it is overridden.
 
         Args:
             scores: `(batch, [time,] labels)`, the model's output.
             mask: as in `loss`.
 
         Returns:
-            `(batch, [time])` int, label numbers; any number at padding.
+            `(batch, [time])` int, label indices; any values at padding.
         """
         return ops.argmax(scores, axis=-1)
 
     def keras_loss(self) -> keras.losses.Loss | None:
-        """A Keras loss of the scores that equals `loss`, if any: Keras then computes it."""
+        """Returns a Keras loss of the scores that equals `loss`, for Keras to compute instead.
+
+        Returns:
+            Keras loss, or `None`, the default: `loss` is computed.
+        """
         return None
 
     def fill_padding(self, scores: Any, mask: Any) -> Any:
         """Sets the scores at padding for a Keras loss, and attaches the Keras mask.
 
-        Replace it if the loss of zeros is not finite.
+        Override it if the Keras loss is not finite for scores of 0.
 
         Args:
             scores: `(batch, time, labels)`.
@@ -104,24 +110,24 @@ class Head:
         """
         return self._zero_padding(scores, mask=mask)
 
-    def _missing(self, member):
+    def _missing(self, member: str) -> TypeError:
         return TypeError(f"A Head must define `{member}`; {type(self).__name__} does not.")
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor arguments, for Keras' serialization."""
+        """Returns the constructor arguments, for Keras' serialization."""
         return {}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Head":
-        """A head from its constructor arguments."""
+        """Creates a head from its constructor arguments."""
         return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class DenseHead(Head):
-    """Dense layers with a softmax; cross-entropy is the loss.
+    """Dense layers with a softmax, trained with cross-entropy.
 
-    Each dense layer follows a dropout. The output layer computes in float32.
+    Dropout precedes each dense layer. The output layer computes in float32.
 
     Args:
         hidden_dim: int or `None`. Units of a ReLU layer before the output. Defaults to `None`: no
@@ -129,13 +135,13 @@ class DenseHead(Head):
         dropout: float. Dropout rate before each dense layer. Defaults to `0.0`.
     """
 
-    def __init__(self, hidden_dim: int | None = None, dropout: float = 0.0):
+    def __init__(self, hidden_dim: int | None = None, dropout: float = 0.0) -> None:
         self.hidden_dim = hidden_dim
         self.dropout = dropout
 
-    def build(self, labels, per_token):
+    def build(self, labels: list[str], per_token: bool) -> None:
         super().build(labels, per_token)
-        layers = []
+        layers: list[keras.layers.Layer] = []
         if self.hidden_dim:
             layers.append(keras.layers.Dropout(self.dropout, name="hidden_dropout"))
             layers.append(keras.layers.Dense(self.hidden_dim, activation="relu", name="hidden"))
@@ -149,64 +155,68 @@ class DenseHead(Head):
         self.layers = layers
         self._fill_for_loss = FillPadding(1 / len(labels), dtype="float32", name="fill_for_loss")
 
-    def scores(self, vectors):
+    def scores(self, vectors: Any) -> Any:
         for layer in self.layers:
             vectors = layer(vectors)
         return vectors
 
-    def loss(self, y, scores, mask, sample_weight=None):
+    def loss(self, y: Any, scores: Any, mask: Any, sample_weight: Any = None) -> Any:
         if mask is not None:
             scores = self.fill_padding(scores, mask)
         return self.keras_loss()(y, scores, sample_weight)
 
     def fill_padding(self, probabilities: Any, mask: Any) -> Any:
-        """Equal probabilities at padding, and the Keras mask that leaves it out of a loss.
+        """Sets equal probabilities at padding, and attaches the Keras mask.
 
-        Keras' cross-entropy divides by the sum of the probabilities, which is 0 at padding.
+        Keras' cross-entropy divides by the sum of the probabilities, which must not be 0.
+
+        Args:
+            probabilities: `(batch, time, labels)`.
+            mask: `(batch, time)` bool, `True` for tokens.
         """
         return self._fill_for_loss(probabilities, mask=mask)
 
-    def keras_loss(self):
+    def keras_loss(self) -> keras.losses.Loss:
         return keras.losses.SparseCategoricalCrossentropy()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"hidden_dim": self.hidden_dim, "dropout": self.dropout}
 
 
 def build_head(
     head: Head | str, hidden_dim: int | None, dropout: float, labels: list[str], per_token: bool
 ) -> Head:
-    """The head of a model, built.
+    """Creates and builds the head of a model.
 
     Args:
-        head: `"softmax"` for a `DenseHead`, or a head.
+        head: `"softmax"` for a `DenseHead`, or a `Head`.
         hidden_dim: argument of the `DenseHead`.
         dropout: argument of the `DenseHead`.
         labels: the label names.
         per_token: whether each token has a label.
 
     Raises:
-        ValueError: if `head` is something else, or comes with arguments of a `DenseHead`.
+        ValueError: for another `head`, or if a `Head` comes with arguments of a `DenseHead`.
     """
     if isinstance(head, str) and head == "softmax":
         head = DenseHead(hidden_dim, dropout)
     elif not isinstance(head, Head):
         raise ValueError(
             f"`head` must be 'softmax' or a Head. Received: head={head!r}. Subclass "
-            "elmo_keras.models.Head to answer in another way."
+            "elmo_keras.models.Head for another kind of head."
         )
     elif hidden_dim is not None or dropout:
         raise ValueError(
             "`hidden_dim` and `head_dropout` belong to head='softmax'. Received: "
-            f"hidden_dim={hidden_dim!r}, head_dropout={dropout!r} and {type(head).__name__}. Pass "
-            "them to the head itself."
+            f"hidden_dim={hidden_dim!r}, head_dropout={dropout!r} and a {type(head).__name__}. "
+            "Pass them to the constructor of the head."
         )
     head.build(labels, per_token)
     return head
 
 
 def head_config(head: Head) -> dict[str, Any]:
-    """The arguments of a model that describe its head, for its config."""
+    """Returns the arguments of a model that describe its head, for the model's config."""
     if type(head) is DenseHead:
         return {"hidden_dim": head.hidden_dim, "head_dropout": head.dropout}
     return {"head": keras.saving.serialize_keras_object(head)}

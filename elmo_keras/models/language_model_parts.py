@@ -1,7 +1,8 @@
-"""Parts of a language model: its top layer, its compiled function, the checks of its arguments."""
+"""Parts of a language model: its top layer, its compiled function, checks of its arguments."""
 
 import itertools
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -15,19 +16,28 @@ from elmo_keras.text.bucketing import bucket, places_by_length
 from elmo_keras.text.containers import is_missing
 from elmo_keras.text.conversion import pad_checked
 
-# Logits of one direction that are made at once, at most: 128 MB. And words, for the LSTMs' sake.
+# Limits of a batch: logits of one direction (128 MB), and tokens, because of the LSTMs' memory.
 _MAX_LOGITS = 2**25
 MAX_TOKENS = 4096
 
 
-def top_layer(elmo):
-    """An ElmoLayer of the same parts that gives the last layer, sentence boundaries among it."""
+def top_layer(elmo: ElmoLayer) -> ElmoLayer:
+    """Creates an ElmoLayer that shares another one's parts and returns the last LSTM layer.
+
+    The output includes sentence boundaries.
+
+    Args:
+        elmo: `ElmoLayer`.
+
+    Raises:
+        ValueError: if `elmo` is not an ElmoLayer, or if its token encoder accepts only ids.
+    """
     if not isinstance(elmo, ElmoLayer):
         raise ValueError(
             f"`elmo` must be an ElmoLayer. Received: {elmo!r} of type {type(elmo).__name__}. Load "
             "a pretrained model with BidirectionalLanguageModel.from_preset(source)."
         )
-    elmo.token_encoder.numpy_ids([])  # It raises an error if the encoder takes ids alone.
+    elmo.token_encoder.numpy_ids([])  # It raises an error if the encoder accepts only ids.
     layer = ElmoLayer(
         elmo.token_encoder,
         elmo.bilstm,
@@ -38,26 +48,28 @@ def top_layer(elmo):
         dtype=elmo.dtype_policy,
         name="elmo",
     )
-    if not elmo.trainable:  # True would free the parts that are frozen for themselves
+    if not elmo.trainable:  # Setting True would unfreeze parts that are frozen themselves.
         layer.trainable = False
     return layer
 
 
 class Compiled:
-    """A model as a function of numpy arrays that runs once, not on each replica.
+    """A language model as a compiled function of numpy arrays, for inference.
+
+    Under a `tf.distribute` strategy it runs once, not on each replica.
 
     Args:
         model: the language model.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: Any) -> None:
         self._model = model
         self._function: Any = None
         self._variables: list[Any] = []
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Any) -> np.ndarray:
         variables = self._model.variables
-        # Quantization and LoRA put other variables in place of those that were traced.
+        # Quantization and LoRA replace the variables that were traced.
         is_known = len(variables) == len(self._variables)
         if not is_known or any(a is not b for a, b in zip(variables, self._variables)):
             shapes = [(tuple(x.shape[1:]), x.dtype) for x in self._model.inputs]
@@ -65,22 +77,39 @@ class Compiled:
             self._variables = variables
         return keras.ops.convert_to_numpy(self._function(inputs))
 
-    def by_length(self, rows, batch_size=128, verbose=0):
-        """`(places, log probabilities)` of batches of sentences of similar length."""
+    def by_length(
+        self, rows: list[list[str]], batch_size: int | None = 128, verbose: str | int = 0
+    ) -> Iterator[tuple[Any, np.ndarray]]:
+        """Computes the outputs of batches of sentences of similar length.
+
+        Args:
+            rows: token lists.
+            batch_size: int. Maximum number of sentences in a batch; `None` is 128. Defaults to
+                `128`.
+            verbose: as in `BidirectionalLanguageModel.predict`. Defaults to `0`.
+
+        Yields:
+            Indices of sentences, and their log-probabilities `(len(indices), time + 2, 2)`.
+
+        Raises:
+            ValueError: if an argument is out of range, or an output is not finite.
+        """
         batch_size = 128 if batch_size is None else batch_size
         if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"`batch_size` must be a positive int. Received: {batch_size!r}")
+            raise ValueError(
+                f"`batch_size` must be a positive int. Received: batch_size={batch_size!r}"
+            )
         bar = keras.utils.Progbar(len(rows), verbose=check_verbose(verbose))
         lengths = [len(row) + 2 for row in rows]
-        most = min(MAX_TOKENS, _MAX_LOGITS // len(self._model.word_vocabulary))
-        for places in places_by_length(lengths, most, batch_size):
-            log_probabilities = self(self._to_inputs([rows[place] for place in places]))
+        max_tokens = min(MAX_TOKENS, _MAX_LOGITS // len(self._model.word_vocabulary))
+        for indices in places_by_length(lengths, max_tokens, batch_size):
+            log_probabilities = self(self._to_inputs([rows[index] for index in indices]))
             check_finite([log_probabilities], self._model, "log-probabilities")
-            yield places, log_probabilities
-            bar.add(len(places))
+            yield indices, log_probabilities
+            bar.add(len(indices))
 
-    def _to_inputs(self, rows):
-        """The inputs of the graph for token lists."""
+    def _to_inputs(self, rows: list[list[str]]) -> Any:
+        """Converts token lists to the inputs of the graph."""
         if self._model.starts_at_strings:
             return pad_checked(rows)
         longest = max(1, *map(len, rows))
@@ -96,13 +125,13 @@ class Compiled:
         return [ids, words]
 
 
-def read_sentences(x: Any, model, name: str) -> list[list[str]]:
-    """The token lists of sentences or of token lists.
+def read_sentences(x: Any, model: Any, name: str) -> list[list[str]]:
+    """Converts sentences or token lists to token lists.
 
     Args:
         x: list of sentences or of token lists.
-        model: the language model, for its tokenizer.
-        name: str. The argument in an error.
+        model: the language model, whose tokenizer splits sentences.
+        name: str. Name of the argument in an error.
 
     Raises:
         ValueError: if `x` holds ids or anything else that is not text.
@@ -117,29 +146,35 @@ def read_sentences(x: Any, model, name: str) -> list[list[str]]:
     return rows
 
 
-def _is_numeric(x):
-    """Whether the first element of nested lists, or an array or tensor, is a number."""
+def _is_numeric(x: Any) -> bool:
+    """Whether the first element of nested lists, or of an array or tensor, is a number."""
     while isinstance(x, (list, tuple)):
-        x = next((item for item in x if not _is_nothing(item)), None)
+        x = next((item for item in x if not _is_missing_or_empty(item)), None)
     if isinstance(x, (int, float)):
         return True
     return bool(re.search("int|float|bool|complex", str(getattr(x, "dtype", ""))))
 
 
-def _is_nothing(item):
+def _is_missing_or_empty(item: Any) -> bool:
     return is_missing(item) or isinstance(item, (list, tuple)) and not item
 
 
-def _no_ids(name, received):
+def _no_ids(name: str, received: str) -> ValueError:
     return ValueError(
         f"`{name}` must hold sentences (str) or token lists (lists of str). Received: numbers, in "
-        f"a {received}. A language model predicts words, which ids do not tell: pass the text or "
-        "the tokens that the ids were made of."
+        f"a {received}. A language model predicts words, which cannot be derived from ids: pass "
+        "the text or the tokens."
     )
 
 
 def check_verbose(verbose: str | int) -> int:
-    """The verbosity of a progress bar, 0, 1 or 2; `"auto"` is 1.
+    """Checks the verbosity of a progress bar.
+
+    Args:
+        verbose: `"auto"`, 0, 1 or 2.
+
+    Returns:
+        0, 1 or 2; `"auto"` is 1.
 
     Raises:
         ValueError: for another value.
@@ -150,10 +185,14 @@ def check_verbose(verbose: str | int) -> int:
 
 
 def not_trained_by_keras(method: str) -> ValueError:
-    """The error of a method of `keras.Model` that a language model does not offer."""
+    """Returns the error of a method of `keras.Model` that a language model does not support.
+
+    Args:
+        method: str. Name of the method.
+    """
     return ValueError(
         "A BidirectionalLanguageModel must be trained on windows of a corpus, with LSTM states "
-        f"that continue from window to window. Received: a call of `{method}`, which cannot do "
-        "that. Train with `elmo_keras.training.pretrain(model, corpus, directory, options)` or "
-        "`elmo-keras pretrain`; measure with `evaluate` or `perplexity`."
+        f"that are carried from window to window. Received: a call of `{method}`, which does not "
+        "carry them. Train with `elmo_keras.training.pretrain(model, corpus, directory, options)` "
+        "or `elmo-keras pretrain`; evaluate with `evaluate` or `perplexity`."
     )

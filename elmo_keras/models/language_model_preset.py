@@ -1,4 +1,4 @@
-"""Language models in presets: the preset of an ElmoLayer, with the softmax and its words."""
+"""Presets of language models: the preset of an ElmoLayer, with its softmax and vocabulary."""
 
 import os
 from typing import Any
@@ -26,24 +26,26 @@ def load(cls: type, source: Any, vocabulary: Any, options: dict[str, Any]) -> An
     if loaded.softmax is None:
         if words is None:
             raise ValueError(
-                "`source` must hold a softmax and its words, or `vocabulary` must name words for a "
-                f"new one. Received: {str(source)!r}, which holds none, and no `vocabulary`. Build "
-                "one with `elmo-keras vocabulary`."
+                "`source` must hold a softmax and its words, or `vocabulary` must name the words "
+                f"of a new softmax. Received: {str(source)!r}, which holds no softmax, and no "
+                "`vocabulary`. Build a vocabulary with `elmo-keras vocabulary`."
             )
         return cls(loaded.layer, words)
     kernel, bias, own_words = loaded.softmax
     words = own_words if words is None else words
     if words is None or len(words) != len(bias):
         raise ValueError(
-            f"The vocabulary must be that of the softmax in the source, of {len(bias):,} words. "
-            f"Received: {'none' if words is None else f'{len(words):,} words'}. Pass `vocabulary`, "
-            "the file that the model was trained with."
+            "The vocabulary must have as many words as the softmax in the source, of "
+            f"{len(bias):,} words. Received: "
+            f"{'no vocabulary' if words is None else f'{len(words):,} words'}. Pass the file that "
+            "the model was trained with as `vocabulary`."
         )
     model = cls(loaded.layer, words)
     if kernel.shape != tuple(model.head.softmax.kernel.shape):
         raise ValueError(
-            "The softmax must be over vectors of the size of the LSTMs' projections, "
-            f"{loaded.layer.bilstm.output_dim}. Received: kernel {kernel.shape}."
+            "The kernel of the softmax must have the LSTMs' projection size, "
+            f"{loaded.layer.bilstm.output_dim}, as its last axis. Received: a kernel of shape "
+            f"{kernel.shape}. Pass the softmax of the same model."
         )
     model.head.softmax.kernel.assign(kernel)
     model.head.softmax.bias.assign(bias)
@@ -66,7 +68,7 @@ def save(model: Any, directory: str | os.PathLike, dtype: str = "float32") -> No
     native_format.save_preset(model.to_elmo_layer(), directory, dtype, files)
 
 
-def _words(vocabulary):
+def _words(vocabulary: Any) -> Any:
     if vocabulary is None or isinstance(vocabulary, (list, tuple)):
         return vocabulary
     return vocabulary_file.read(vocabulary)

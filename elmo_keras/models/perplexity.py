@@ -9,9 +9,11 @@ class Perplexity(NamedTuple):
     A perplexity is `exp` of the mean negative log-probability of a word.
 
     Attributes:
-        forward: float, of the forward direction; the end of each sentence counts as a word.
-        backward: float, of the backward direction; the begin of each sentence counts as a word.
-        mean: float, of both: `exp` of the mean of the two mean negative log-probabilities.
+        forward: float. Perplexity of the forward direction, which also predicts the end of each
+            sentence.
+        backward: float. Perplexity of the backward direction, which also predicts the begin of
+            each sentence.
+        mean: float. Geometric mean of the two perplexities.
         num_words: int. Number of words that each direction predicts.
     """
 

@@ -1,4 +1,4 @@
-"""Predictions of task models: rows of similar length share a batch."""
+"""Prediction of task models, in batches of similar length."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ from elmo_keras.models.preprocessing.batches import (
 from elmo_keras.models.preprocessing.preprocessor import Examples
 from elmo_keras.text.bucketing import places_by_length
 
-# Upper bound of a batch: a long document does not stretch the short ones in its batch.
+# Limits the tokens of a batch, so that short texts are not padded to the length of a long document.
 _TOKENS_PER_SENTENCE = 512
 
 
 class Predictor:
-    """Runs a task model over data of any length.
+    """Runs a task model on data of any length.
 
     Args:
         task: the `ElmoTask`.
@@ -27,13 +27,13 @@ class Predictor:
         mask: Keras tensor `(batch, time)`, bool, the mask of the tokens, or `None`.
     """
 
-    def __init__(self, task: Any, scores: Any, mask: Any):
+    def __init__(self, task: Any, scores: Any, mask: Any) -> None:
         self._task = task
-        self._answers = task
+        self._to_probabilities = task
         self._from_scores = None
         probabilities = task.head.probabilities(scores, mask)
         if probabilities is not scores:
-            self._answers = keras.Model(task.input, probabilities)
+            self._to_probabilities = keras.Model(task.input, probabilities)
             inputs = [scores] if mask is None else [scores, mask]
             self._from_scores = keras.Model(inputs, probabilities)
             self._from_scores.supports_masking = True
@@ -44,11 +44,14 @@ class Predictor:
         return bool(self._task.jit_compile) or keras.backend.backend() == "jax"
 
     def probabilities_of(self, scores: Any, mask: Any) -> Any:
-        """The probabilities of a batch of scores, a tensor.
+        """Computes the probabilities of a batch of scores.
 
         Args:
-            scores: output of the task's graph.
-            mask: `(batch, time)` bool, the mask of the tokens; unused if sentences have labels.
+            scores: tensor, an output of the task's graph.
+            mask: `(batch, time)` bool, the mask of the tokens; ignored if sentences have labels.
+
+        Returns:
+            Tensor of the shape of the scores.
         """
         if self._from_scores is None:
             return scores
@@ -59,14 +62,20 @@ class Predictor:
         self, x: Any, batch_size: int, verbose: Any = 0, steps: Any = None, callbacks: Any = None
     ) -> np.ndarray:
         """See `ElmoTask.predict`."""
-        return self._predict(self._answers, x, batch_size, verbose, steps, callbacks)
+        return self._predict(self._to_probabilities, x, batch_size, verbose, steps, callbacks)
 
     def decoded(self, x: Any, batch_size: int) -> list[Any]:
-        """The most probable labels: a number for each example, or an int array for each.
+        """Finds the most probable labels.
 
         Args:
             x: sentences, token lists or ids.
             batch_size: int.
+
+        Returns:
+            A label index for each example or, if tokens have labels, an int array for each.
+
+        Raises:
+            ValueError: if the task has no preprocessor, and as `Preprocessor.examples` does.
         """
         task = self._task
         if task.preprocessor is None:
@@ -86,16 +95,25 @@ class Predictor:
         if task.labels_per_token:
             lengths = np.array(list(map(len, rows)))
             mask = np.arange(scores.shape[1]) < lengths[:, np.newaxis]
-        numbers = keras.ops.convert_to_numpy(task.head.decode(scores, mask))
-        return [row[: len(x)] for x, row in zip(rows, numbers)] if mask is not None else numbers
+        indices = keras.ops.convert_to_numpy(task.head.decode(scores, mask))
+        return [row[: len(x)] for x, row in zip(rows, indices)] if mask is not None else indices
 
-    def _predict(self, model, x, batch_size, verbose=0, steps=None, callbacks=None):
+    def _predict(
+        self,
+        model: Any,
+        x: Any,
+        batch_size: int,
+        verbose: Any = 0,
+        steps: Any = None,
+        callbacks: Any = None,
+    ) -> np.ndarray:
+        """Computes the outputs of a model with the task's inputs, in the order of `x`."""
         task = self._task
         if task.preprocessor is None:
             return _to_array(self._keras_predict(model, x, verbose, steps, callbacks, batch_size))
         if hasattr(x, "element_spec"):
             data, plan = task.preprocessor.dataset(x), None
-            number = int(data.cardinality())
+            num_batches = int(data.cardinality())
         else:
             examples = x if isinstance(x, Examples) else task.preprocessor.examples(x)
             lengths = row_lengths(examples.inputs)
@@ -103,8 +121,8 @@ class Predictor:
             data = task.preprocessor.batches(
                 examples, batch_size, plan=plan, is_compiled=self.is_compiled
             )
-            number = len(plan)
-        if number == 0:
+            num_batches = len(plan)
+        if num_batches == 0:
             time = (0,) * task.labels_per_token
             return np.zeros((0, *time, len(task.labels)), dtype="float32")
         if isinstance(data, IdBatches):
@@ -116,27 +134,37 @@ class Predictor:
         order = np.concatenate(plan[:steps])
         return outputs[np.argsort(order)]
 
-    def _keras_predict(self, model, data, verbose, steps, callbacks, batch_size=None):
+    def _keras_predict(
+        self,
+        model: Any,
+        data: Any,
+        verbose: Any,
+        steps: Any,
+        callbacks: Any,
+        batch_size: int | None = None,
+    ) -> Any:
         return keras.Model.predict(
             model, data, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
         )
 
-    def _plan(self, lengths, batch_size, is_in_order):
-        """The places of the examples of each batch; examples of similar length share one."""
+    def _plan(self, lengths: list[int], batch_size: int, is_in_order: bool) -> list[Any]:
+        """Returns the indices of the examples of each batch, grouped by length unless in order."""
         if is_in_order:
-            places = np.arange(len(lengths))
-            return np.split(places, range(batch_size, len(lengths), batch_size))
+            indices = np.arange(len(lengths))
+            return np.split(indices, range(batch_size, len(lengths), batch_size))
         lengths = [padded_length(length, self.is_compiled) for length in lengths]
         return list(places_by_length(lengths, batch_size * _TOKENS_PER_SENTENCE, batch_size))
 
-    def _predict_each(self, model, data, verbose, steps, callbacks):
-        """Keras' prediction loop, for outputs whose lengths differ from batch to batch."""
-        number = len(data) if steps is None else min(steps, len(data))
-        bar = keras.utils.Progbar(number, verbose=1 if verbose == "auto" else verbose)
+    def _predict_each(
+        self, model: Any, data: IdBatches, verbose: Any, steps: Any, callbacks: Any
+    ) -> np.ndarray:
+        """Runs Keras' prediction loop for outputs whose lengths differ from batch to batch."""
+        num_batches = len(data) if steps is None else min(steps, len(data))
+        bar = keras.utils.Progbar(num_batches, verbose=1 if verbose == "auto" else verbose)
         callbacks = keras.callbacks.CallbackList(callbacks, model=self._task)
         callbacks.on_predict_begin()
         outputs = []
-        for step in range(number):
+        for step in range(num_batches):
             callbacks.on_predict_batch_begin(step)
             outputs.append(model.predict_on_batch(data[step][0]))
             callbacks.on_predict_batch_end(step, {"outputs": outputs[-1]})
@@ -144,11 +172,12 @@ class Predictor:
         callbacks.on_predict_end()
         if self._task.labels_per_token:
             # A bucket may be longer than its sentences.
-            longest = max(len(data.inputs[0][i]) for rows in data.plan[:number] for i in rows)
+            indices = [index for batch in data.plan[:num_batches] for index in batch]
+            longest = max(len(data.inputs[0][index]) for index in indices)
             outputs = [fit_time(output, max(longest, 1)) for output in outputs]
         return np.concatenate(outputs)
 
 
-def _to_array(outputs):
-    """Keras makes a RaggedTensor of outputs whose lengths differ."""
+def _to_array(outputs: Any) -> np.ndarray:
+    """Pads a RaggedTensor, which Keras returns if the lengths of batches differ."""
     return outputs if isinstance(outputs, np.ndarray) else outputs.to_tensor().numpy()

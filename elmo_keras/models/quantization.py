@@ -1,22 +1,26 @@
-"""Quantised heads of task models, kept through saving and loading.
+"""Quantised heads in the configs of task models.
 
-An ElmoLayer keeps the dtype policies of its parts in its own config. The layers of a head are made
-anew by the constructor of the model, so the model's config says which of them are quantised.
+The config of an ElmoLayer holds the dtype policies of its parts. The layers of a head are created
+by the model's constructor, so the model's config lists those that are quantised.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
 _KEY = "quantized_head"
 
 
-def config_of(model: keras.Model, elmo: keras.layers.Layer) -> dict:
-    """The entry of a model's config for its quantised layers outside of the ElmoLayer; maybe none.
+def config_of(model: keras.Model, backbone: keras.layers.Layer) -> dict[str, Any]:
+    """Returns the entry of a model's config for its quantised layers outside of the backbone.
 
     Args:
         model: the model.
-        elmo: its ElmoLayer.
+        backbone: the model's backbone.
+
+    Returns:
+        dict to merge into the config; empty if no such layer is quantised.
     """
     quantized = {
         layer.name: {
@@ -26,21 +30,23 @@ def config_of(model: keras.Model, elmo: keras.layers.Layer) -> dict:
             ),
         }
         for layer in model.layers
-        if layer is not elmo and layer.quantization_mode
+        if layer is not backbone and layer.quantization_mode
     }
     return {_KEY: quantized} if quantized else {}
 
 
-def from_config(config: dict, make: Callable[[dict], keras.Model]) -> keras.Model:
-    """The model of a config, its head quantised as it was: ready for the weights of a file.
+def from_config(
+    config: dict[str, Any], create: Callable[[dict[str, Any]], keras.Model]
+) -> keras.Model:
+    """Creates a model from its config, and quantises the layers that the config lists.
 
     Args:
         config: the model's config.
-        make: makes the model of a config without the entry of this module.
+        create: function that creates the model from a config without the entry of this module.
     """
     config = dict(config)
     quantized = config.pop(_KEY, {})
-    model = make(config)
+    model = create(config)
     for name, options in quantized.items():
         layer = model.get_layer(name)
         own = keras.saving.deserialize_keras_object(options["config"])

@@ -1,4 +1,4 @@
-"""The base of the models whose files are complete, and hold finite weights."""
+"""The base of all models of the package, which saves complete files of finite weights."""
 
 import os
 from typing import Any
@@ -9,9 +9,10 @@ from elmo_keras.models import saving
 
 
 class SavedModel(keras.Model):
-    """Base of the models of this package: saving replaces a file only when the new one is complete.
+    """Base of all models of the package.
 
-    Weights that are NaN or infinite are not saved.
+    Saving replaces a file only when the new one is complete. It raises an error if a weight is NaN
+    or infinite.
     """
 
     def save(
@@ -40,6 +41,6 @@ class SavedModel(keras.Model):
         saving.check_model(self)  # before an older file is opened
         super().save_weights(filepath, *args, **kwargs)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         saving.check_model(self)  # Keras calls this for every file of the model.
         super().save_own_variables(store)

@@ -1,4 +1,4 @@
-"""Files of whole models: written whole, of finite weights, in formats that load again."""
+"""Saving and restoring whole models: complete files, finite weights, formats that can be loaded."""
 
 import inspect
 import os
@@ -18,39 +18,39 @@ def save(
     filepath: str | os.PathLike,
     overwrite: bool = True,
     zipped: bool | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
-    """Saves a model as `.keras`; a file that is there already stays until the new one is whole.
+    """Saves a model as `.keras`, and replaces an existing file when the new one is complete.
 
-    Keras writes in place: a full disk, or a kill, would leave neither the old model nor the new.
+    Keras writes in place, so a full disk or a killed process would leave no complete file.
 
     Args:
         model: the model.
         write: `keras.Model.save` of the model.
         filepath: path that ends in `.keras`.
-        overwrite: bool. Whether a file that is there may be replaced. Defaults to `True`.
+        overwrite: bool. Whether an existing file may be replaced. Defaults to `True`.
         zipped: as in `keras.Model.save`.
         **kwargs: Further arguments of `keras.Model.save`.
 
     Raises:
-        ValueError: if the path does not end in `.keras`, if there is a file and `overwrite` is
+        ValueError: if the path does not end in `.keras`, if the file exists and `overwrite` is
             `False`, or if a weight is not finite. Nothing has been written then.
-        OSError: if the file cannot be written. The old one is whole.
+        OSError: if the file cannot be written. An existing file is then unchanged.
     """
-    path = pathlib.Path(filepath).resolve()  # the file that a link leads to
-    if zipped is False:  # a folder: its files cannot be put in place together
+    path = pathlib.Path(filepath).resolve()  # A link stays, and its target is replaced.
+    if zipped is False:  # a directory, whose files cannot be replaced in one operation
         check_model(model)
         write(filepath, overwrite=overwrite, zipped=False, **kwargs)
         return
     if path.suffix != ".keras":
         raise ValueError(
-            f"`filepath` must end in .keras. Received: {str(path)!r}. The older formats .h5 and "
-            ".hdf5 write models of this kind, but do not load them; for a SavedModel call `export`."
+            f"`filepath` must end in .keras. Received: {str(path)!r}. Keras would write .h5 and "
+            ".hdf5 files that it cannot load. Call `export` for a SavedModel."
         )
     if path.exists() and not overwrite:
         raise ValueError(
-            f"`filepath` must be a new file where `overwrite=False`. Received: {str(path)!r}, "
-            "which exists. Name another one, or pass overwrite=True."
+            f"`filepath` must not exist if overwrite=False. Received: {str(path)!r}, which exists. "
+            "Choose another path, or pass overwrite=True."
         )
     check_model(model)
     partial = path.with_name(f".{path.stem}.partial.keras")
@@ -63,8 +63,8 @@ def save(
         os.replace(partial, path)
     except OSError as error:
         raise OSError(
-            f"{path} could not be written: {error}. A file that was there before is whole. Make "
-            "room and save again."
+            f"{path} could not be written: {error}. A file that existed before is unchanged. Free "
+            "disk space and save again."
         ) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -76,29 +76,29 @@ def check_model(model: keras.Model) -> None:
 
 
 def check_format(format: str) -> None:
-    """Raises a ValueError for an export in a format whose runtime cannot run it."""
+    """Raises a ValueError for an export format whose runtime cannot run these models."""
     if format != "tf_saved_model":
         raise ValueError(
             "`format` must be 'tf_saved_model'. Received: "
-            f"format={format!r}. No other runtime can run the graph of these models yet: ONNX "
-            "Runtime has no operation for the distinct words of a batch, LiteRT needs TensorFlow's "
-            "own operations (Flex), and neither reads strings. Serve the SavedModel."
+            f"format={format!r}. No other runtime can run these models yet: ONNX Runtime has no "
+            "operation for the distinct words of a batch, LiteRT needs TensorFlow operations "
+            "(Flex), and neither reads strings. Serve the SavedModel."
         )
 
 
 def from_config(
     cls: Any, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
 ) -> keras.Model:
-    """Builds a model around a layer from its config.
+    """Creates a model from its config.
 
     Restores `trainable=False` only if the whole model was frozen; sub-layers restore their own flag
     from their configs.
 
     Args:
         cls: class of the model.
-        config: the config; it holds the layer as `backbone`, or as `elmo` in older files and in
-            language models.
-        custom_objects: classes by name, for Keras' deserialization.
+        config: the config. It holds the encoder as `backbone`; older files and language models hold
+            it as `elmo`.
+        custom_objects: dict of names to classes, for Keras' deserialization. Defaults to `None`.
     """
     config = dict(config)
     trainable = config.pop("trainable", True)

@@ -1,4 +1,4 @@
-"""The inputs of task models."""
+"""Inputs of task models."""
 
 import os
 from typing import Any
@@ -16,15 +16,15 @@ def task_inputs(encoder: Any, name: str = "") -> Any:
 
     Args:
         encoder: the model's `TextEncoder`.
-        name: beginning of the input's name, for a model with several texts. Defaults to `""`.
+        name: str. Prefix of the input's name, for a model with several texts. Defaults to `""`.
 
     Returns:
-        Keras tensor `(batch, time)` of tokens, string; where strings cannot go into a graph, of
-        ids `(batch, time, *ids_shape)`, int32.
+        Keras tensor `(batch, time)`, string, of tokens; if strings cannot go into a graph,
+        `(batch, time, *ids_shape)`, int32, of ids.
 
     Raises:
-        ValueError: if the layer is not a `TextEncoder`, or if it does not give one vector for
-            each token.
+        ValueError: if the layer is not a `TextEncoder`, or does not return one vector for each
+            token.
     """
     if not isinstance(encoder, TextEncoder):
         advice = "Subclass elmo_keras.TextEncoder to use another layer."
@@ -46,11 +46,11 @@ def task_inputs(encoder: Any, name: str = "") -> Any:
 
 
 def input_mask(x: Any, starts_at_ids: bool) -> Any:
-    """The mask of the tokens in the input of a task model.
+    """Computes the mask of the tokens in the input of a task model.
 
     Args:
-        x: tokens `(batch, time)`, string, or ids `(batch, time, ...)`; of several inputs, the
-            first one counts.
+        x: tokens `(batch, time)`, string, or ids `(batch, time, ...)`; or a list of several inputs,
+            of which the first one is used.
         starts_at_ids: whether the inputs are ids.
 
     Returns:

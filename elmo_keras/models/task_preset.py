@@ -1,4 +1,4 @@
-"""Task models in presets: the backbone's preset, with the head beside it."""
+"""Presets of task models: the preset of the backbone, with further files for the head."""
 
 import functools
 import inspect
@@ -18,9 +18,9 @@ from elmo_keras.models.preprocessing.labels import check_labels
 from elmo_keras.presets import loading, native_format
 from elmo_keras.utils.arguments import arguments_of, check_arguments
 
-# Arguments of the model that are not options: a preset or the caller gives them.
+# Arguments of the model that come from the preset or from the caller's `labels`, not from options.
 _GIVEN = {"self", "kwargs", "backbone", "labels", "token_encoder", "bilstm"}
-# Arguments of a model that may differ from the saved ones, because no weight depends on them.
+# Arguments of a trained model that options may replace, because weights do not depend on them.
 _REPLACEABLE = {"name", "preprocessor"}
 
 
@@ -61,22 +61,22 @@ def load(cls: Any, source: Any, labels: Any, options: Mapping[str, Any]) -> Any:
     return model
 
 
-def _check_task(cls, task, source, options) -> None:
+def _check_task(cls: Any, task: Any, source: Any, options: Mapping[str, Any]) -> None:
     """Raises a ValueError unless a source holds a trained model of a class."""
     name = keras.saving.get_registered_name(cls)
     if task is None or task.registered_name != name:
-        found = "no task model" if task is None else f"the model {task.registered_name}"
+        actual = "no task model" if task is None else f"the model {task.registered_name}"
         raise ValueError(
             f"`source` must hold a trained {cls.__name__}, or `labels` must name the labels of a "
-            f"new head. Received: {str(source)!r}, which holds {found}, and no `labels`. Pass "
+            f"new head. Received: {str(source)!r}, which holds {actual}, and no `labels`. Pass "
             "labels=['negative', 'positive'], for example."
         )
     fixed = sorted(options.keys() - _REPLACEABLE)
     if fixed:
         raise ValueError(
-            "Arguments of the head must be those that the model was trained with. Received: "
-            f"{', '.join(f'{key}={options[key]!r}' for key in fixed)} without `labels`. Leave "
-            "them out, or pass `labels` for a new head."
+            "Arguments of the head must be equal to those of the trained model. Received: "
+            f"{', '.join(f'{key}={options[key]!r}' for key in fixed)} without `labels`. Omit "
+            "them, or pass `labels` for a new head."
         )
 
 
@@ -90,8 +90,8 @@ def save(model: Any, directory: str | os.PathLike, dtype: str) -> None:
     """
     if any(layer.quantization_mode for layer in model.layers):
         raise ValueError(
-            "A preset holds floats. Received: a model with a quantized head. Save the model as "
-            ".keras, or before it is quantized."
+            "A model must have floating-point weights to be saved to a preset. Received: a model "
+            "with a quantized head. Save it as .keras, or save the preset before you quantize it."
         )
     config = model.get_config()
     del config["backbone"]
@@ -100,20 +100,20 @@ def save(model: Any, directory: str | os.PathLike, dtype: str) -> None:
     native_format.save_preset(model.backbone, directory, dtype, files)
 
 
-def _head_weights(model):
-    """The weights outside of the backbone, by place and name.
+def _head_weights(model: Any) -> dict[str, keras.Variable]:
+    """Returns the weights outside of the backbone by the index of their layer and their name.
 
-    Places, because the names of layers may differ in the next process.
+    Names of layers are not used, because they may differ in the next process.
     """
     layers = [layer for layer in model.layers if layer is not model.backbone and layer.weights]
     return {
-        f"{place}/{weight.path.removeprefix(f'{layer.path}/')}": weight
-        for place, layer in enumerate(layers)
+        f"{index}/{weight.path.removeprefix(f'{layer.path}/')}": weight
+        for index, layer in enumerate(layers)
         for weight in layer.weights
     }
 
 
-def _set_head_weights(model, task):
+def _set_head_weights(model: Any, task: Any) -> None:
     arrays = {
         name: StoredArray(array.shape, array.dtype, functools.partial(np.asarray, array))
         for name, array in task.weights.items()

@@ -95,7 +95,7 @@ def _parse_filters(filters: str) -> tuple[tuple[int, int], ...]:
         if match is None:
             raise ValueError(
                 "`filters` must be pairs of a width and a count, like 1x16,2x32,3x64. "
-                f"Received: filters={filters!r}, of which {part!r} is no such pair."
+                f"Received: filters={filters!r}, in which {part!r} is not a pair. Correct it."
             )
         pairs.append((int(match[1]), int(match[2])))
     return tuple(pairs)
@@ -179,9 +179,9 @@ def pretrain_from_text(
 ) -> BidirectionalLanguageModel:
     """Pretrains a bidirectional language model on text, from the vocabulary to the preset.
 
-    `options["seed"]` also determines the initial weights: those of a new model, or of the new
-    softmax of a `source` without one. It is set with `keras.utils.set_random_seed`, which affects
-    all later random numbers of this process.
+    `options["seed"]` also determines the initial weights of a new model, or of the new softmax for
+    a `source` without one. It is set with `keras.utils.set_random_seed`, which affects all later
+    random numbers of this process.
 
     Args:
         corpus: `Corpus`.
@@ -223,7 +223,7 @@ def pretrain_from_text(
     # Invalid options raise their error here, before the corpus is read.
     checked = PretrainingOptions(tokens=tokens or 1, **options)
     scope = strategy_scope(strategy)
-    words = None
+    words: list[str] | None = None
     if source is None or vocabulary is not None:
         words = _load_or_build_words(corpus, directory, vocabulary, num_words, report, progress)
         if source is None:
@@ -235,7 +235,7 @@ def pretrain_from_text(
     elmo_options = {"dtype": dtype, "tokenizer": text_tokenizer or corpus.tokenizer}
     with scope:
         keras.utils.set_random_seed(checked.seed % 2**32)  # numpy takes no larger seed
-        if source is None:
+        if source is None and words is not None:
             elmo = build_elmo(size, max_characters, **elmo_options)
             model = BidirectionalLanguageModel(elmo, words)
         else:

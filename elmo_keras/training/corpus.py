@@ -229,7 +229,7 @@ def write_tokenized(
 
 
 def _tokenized_paths(corpus: Corpus, directory: pathlib.Path) -> list[pathlib.Path]:
-    """Creates the directory and returns the paths to write to, none of them in the corpus."""
+    """Creates the directory and returns the paths to write to, after checks against the corpus."""
     names = [path.name.removesuffix(".gz") + ".gz" for path in corpus.files]
     if len(set(names)) < len(names):
         raise ValueError(
@@ -276,6 +276,6 @@ def _matches(item: Path) -> list[pathlib.Path]:
     if not paths:
         raise ValueError(
             "Each of `files` must be a file, a directory with files, or a pattern that matches "
-            f"files. Received: {str(item)!r}, where there is none. Check the path."
+            f"files. Received: {str(item)!r}, which matches no file. Check the path."
         )
     return paths

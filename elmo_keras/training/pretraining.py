@@ -81,8 +81,8 @@ def pretrain(
         options: `PretrainingOptions`.
         validation: list of sentences, each a list of tokens, to compute the perplexity of; or
             `None`, the default.
-        validate_every: int or `None`. Steps between validations; there is always one at the end.
-            Defaults to `None`.
+        validate_every: int or `None`. Steps between validations; the last step is always followed
+            by one. Defaults to `None`.
         checkpoint_every: int. Steps between checkpoints. Defaults to `500`.
         log_every: int. Steps that a line of the log sums up. Defaults to `50`.
         report: function that is called with each line of text for the user. By default, lines are
@@ -193,13 +193,13 @@ class _PretrainingRun:
         if self.step >= self.options.steps:
             self.report(f"All {self.options.steps:,} steps have been taken already.")
             return self.model
-        # Workers save together, so none of them may stop by itself: there, signals kill at once.
+        # Workers save together, so no worker may stop alone: with several, signals kill at once.
         interrupts = DeferredInterrupts(enabled=self.distribution.num_replicas == 1)
         beginning = self.windows.state()
         is_last = False
         with self.progress, interrupts, _prefetch(self.windows) as batches:
             for batch, windows_state in batches:
-                # The first checkpoint waits for a batch, so that an empty corpus leaves none.
+                # Saved only after a first batch, so that an empty corpus leaves no checkpoint.
                 if self.is_new:
                     with self.progress.paused():
                         self._save(beginning)

@@ -18,7 +18,7 @@ class PretrainingOptions:
 
     A "token" is a word or a sentence boundary that each of the two directions predicts.
 
-    Attributes:
+    Args:
         tokens: int. Number of training tokens.
         batch_size: int. Parallel text streams, over all devices. Defaults to `64`.
         window: int. Truncated-backpropagation length, in words. LSTM states are carried from

@@ -5,7 +5,6 @@ A checkpoint belongs to the user's own run and is trusted: it is read without th
 """
 
 import json
-import os
 import pathlib
 from typing import Any, NamedTuple
 
@@ -46,7 +45,7 @@ def save(checkpoint: RunCheckpoint, directory: pathlib.Path) -> None:
     text = json.dumps(checkpoint.state, ensure_ascii=False)
     arrays = {**checkpoint.arrays, _STATE: np.frombuffer(text.encode(), "uint8")}
     previous = (
-        "The previous one is whole." if os.path.exists(path) else "No previous checkpoint exists."
+        "The previous one is whole." if path.exists() else "No previous checkpoint exists."
     )
     advice = "Free disk space and run the command again: it resumes from there."
     write_atomically(path, lambda file: write_arrays(file, arrays), previous, advice)

@@ -26,14 +26,14 @@ _MAX_CHARACTERS = (10, 25, 30, 50)
 class VocabularyReport:
     """Statistics of a corpus and of the vocabulary built from it.
 
-    Attributes:
+    Args:
         sentences: int. Number of sentences.
         tokens: int. Number of tokens.
         distinct: int. Number of distinct words; if there are more than `MAX_COUNTED`, the number
             of words that were still counted at the end.
         size: int. Words of the vocabulary, `<S>`, `</S>` and `<UNK>` included.
-        coverage: float. Share of the tokens that are in the vocabulary. As targets, the others are
-            `<UNK>`; as inputs, they keep their characters.
+        coverage: float. Share of the tokens that are in the vocabulary. The other tokens are
+            predicted as `<UNK>`, but read by their characters.
         longest: int. Length of the longest word in bytes.
         cut: dict of `max_characters` (10, 25, 30 and 50) to the share of tokens longer than
             `max_characters - 2` bytes, which are cut.
@@ -81,7 +81,7 @@ def build_vocabulary(
     if size <= len(SPECIAL_TOKENS) or min_count < 1:
         raise ValueError(
             f"`size` must be more than {len(SPECIAL_TOKENS)} and `min_count` at least 1. "
-            f"Received: size={size}, min_count={min_count}"
+            f"Received: size={size}, min_count={min_count}. Increase them."
         )
     counts: Counter[str] = Counter()
     sentences, total = 0, 0
@@ -149,12 +149,13 @@ def warn_if_unsorted(vocabulary: WordVocabulary, corpus: Corpus) -> None:
     if not len(ranks):
         warnings.warn(
             "The vocabulary must hold words of the corpus. Received: a vocabulary that holds none "
-            "of the words, so all of them will be <UNK>. Check that it was built with the "
+            "of the words, so that all of them will be <UNK>. Check that it was built with the "
             "tokenizer of this corpus.",
             stacklevel=2,
         )
         return
-    # If frequent words have low ranks, the mean log rank of tokens is far below that of words.
+    # If frequent words have low ranks, the mean log rank of tokens is far below the mean log rank
+    # of distinct words.
     if len(ranks) > 20 and np.average(ranks, weights=frequencies) > 0.9 * ranks.mean():
         warnings.warn(
             "The vocabulary must be sorted by falling frequency, because the sampled softmax draws "

@@ -58,7 +58,7 @@ def window_loss(
         # One product per direction: the two run in parallel on two cores.
         sums = [ops.sum(word_losses(part, batch, i)) for i, part in enumerate(ops.unstack(y, 2))]
         sums = ops.stack(sums)
-        # The states keep their dtype from step to step, whatever dtype the LSTMs compute in.
+        # The states keep their dtype from step to step, also if the LSTMs compute in another one.
         new_states = [ops.cast(new, old.dtype) for new, old in zip(new_states, states)]
         return ops.sum(sums) / (2 * batch_size), sums, new_states
 

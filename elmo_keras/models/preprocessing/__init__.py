@@ -1,1 +1,1 @@
-"""The way from text and labels to the batches of a model."""
+"""Preprocessing: text, labels and weights to batches of a task model's inputs."""

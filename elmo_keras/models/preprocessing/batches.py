@@ -1,4 +1,4 @@
-"""Batches that are padded to their longest sentence."""
+"""Batches, padded to their longest sentence."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,17 +9,27 @@ import numpy as np
 from elmo_keras.text.bucketing import bucket
 from elmo_keras.utils.optional_module import tensorflow as tf
 
-# Batches whose sentences are sorted by length together, when they are shuffled.
+# Number of batches whose sentences are sorted by length together after shuffling.
 _GROUP = 16
 
 
 def padded_length(length: int, is_compiled: bool) -> int:
-    """Time steps of a sentence in a batch: its length, or its bucket where shapes are compiled."""
+    """Returns the number of time steps for a sentence, at least 1.
+
+    Args:
+        length: int. Number of tokens.
+        is_compiled: bool. Whether each new shape is compiled: the length is then rounded up to a
+            `bucket`.
+    """
     return bucket(length) if is_compiled else max(length, 1)
 
 
 def row_lengths(inputs: Sequence[Sequence[Any]]) -> list[int]:
-    """The length of each example: the longest of its rows, one from each input."""
+    """Returns the length of each example, in tokens: the longest of its rows.
+
+    Args:
+        inputs: for each input of the model a list of rows, one for each example.
+    """
     return [max(map(len, rows)) for rows in zip(*inputs)]
 
 
@@ -31,19 +41,21 @@ def token_batches(
     shuffle: bool,
     plan: Any = None,
 ) -> Any:
-    """A tf.data.Dataset of `(x, y, weights)`, as far as they are given.
+    """Creates a tf.data.Dataset of padded batches.
 
     Args:
-        inputs: for each input of the model a list of rows, lists of tokens or arrays of numbers.
+        inputs: for each input of the model a list of rows: lists of tokens, or int arrays
+            `(time, ...)`.
         y: list of ints or of int arrays, or `None`.
         weights: list of floats or of float arrays, or `None`.
         batch_size: int.
         shuffle: bool. Whether each epoch has another order.
-        plan: list of lists of ints, the places of the rows of each batch, in place of `batch_size`
-            and `shuffle`; or `None`.
+        plan: list of lists of ints, the row indices of each batch. They replace `batch_size` and
+            `shuffle`. Defaults to `None`.
 
     Returns:
-        A Dataset of tuples; `x` is a tensor, or a tuple of tensors for several inputs.
+        A Dataset of tuples `(x, y, weights)` without those that are `None`. `x` is a tensor, or a
+        tuple of tensors for several inputs.
     """
     if plan is not None:
         return _planned_batches(inputs, plan)
@@ -55,34 +67,35 @@ def token_batches(
     dataset = tf.data.Dataset.from_tensor_slices(tuple(columns))
     if shuffle and inputs[0]:
         dataset = dataset.shuffle(len(inputs[0]), reshuffle_each_iteration=True)
-    number = len(inputs)
+    num_inputs = len(inputs)
 
-    def element(*columns):
-        columns = _pad_columns(columns)
-        return (_single(columns[:number]), *columns[number:])
+    def element(*columns: Any) -> tuple[Any, ...]:
+        padded = _pad_columns(columns)
+        return (_single(padded[:num_inputs]), *padded[num_inputs:])
 
     return dataset.batch(batch_size).map(element).prefetch(2)
 
 
-def _planned_batches(inputs, plan):
-    order = [place for places in plan for place in places]
-    columns = [_column([rows[place] for place in order]) for rows in inputs]
+def _planned_batches(inputs: Sequence[Sequence[Any]], plan: Sequence[Sequence[int]]) -> Any:
+    order = [index for indices in plan for index in indices]
+    columns = [_column([rows[index] for index in order]) for rows in inputs]
     sizes = np.array(list(map(len, plan)), dtype="int64")
     ends = np.cumsum(sizes)
     dataset = tf.data.Dataset.from_tensor_slices((ends - sizes, ends))
 
-    def element(start, end):
+    def element(start: Any, end: Any) -> tuple[Any, ...]:
         return (_single(_pad_columns([rows[start:end] for rows in columns])),)
 
     return dataset.map(element).prefetch(2)
 
 
-def _single(parts):
-    """The parts as a tuple, or the part itself if there is only one."""
+def _single(parts: Sequence[Any]) -> Any:
+    """Returns a single part itself, and several parts as a tuple."""
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
-def _column(rows, dtype=None):
+def _column(rows: Any, dtype: str | None = None) -> Any:
+    """Converts a column of examples: scalars to an array, rows to a RaggedTensor."""
     if dtype is None:
         dtype = "int32" if rows and isinstance(rows[0], np.ndarray) else "string"
     if rows and not isinstance(rows[0], (list, np.ndarray)) or not rows and dtype != "string":
@@ -96,17 +109,17 @@ def _column(rows, dtype=None):
     return tf.RaggedTensor.from_row_lengths(values, lengths)
 
 
-def _pad_columns(columns):
+def _pad_columns(columns: Sequence[Any]) -> list[Any]:
     return [
         pad_ragged(column) if isinstance(column, tf.RaggedTensor) else column for column in columns
     ]
 
 
 def pad_ragged(x: Any) -> Any:
-    """A RaggedTensor as a tensor of the length of its longest row, at least 1.
+    """Pads a RaggedTensor to the length of its longest row, at least 1, with `""` or 0.
 
     Args:
-        x: RaggedTensor. Padding is `""` or 0.
+        x: RaggedTensor `(batch, time, ...)`.
     """
     x = x.to_tensor()
     return tf.pad(
@@ -115,7 +128,7 @@ def pad_ragged(x: Any) -> Any:
 
 
 class IdBatches(keras.utils.PyDataset):
-    """Batches of ids, made in numpy, for a model that starts at ids.
+    """Batches of ids in numpy, for a model whose graph starts at ids.
 
     Args:
         inputs: for each input of the model a list of rows: int arrays `(time, ...)`, or lists of
@@ -123,14 +136,14 @@ class IdBatches(keras.utils.PyDataset):
         y: list of ints or of int arrays, or `None`.
         weights: list of floats or of float arrays, or `None`.
         batch_size: int.
-        shuffle: bool. Whether each epoch has another order; batches hold sentences of similar
+        shuffle: bool. Whether each epoch has another order. Batches then hold sentences of similar
             length.
-        to_ids: function that turns a list of token lists into ids `(batch, time, ...)`.
-        is_compiled: bool. Whether each new shape is compiled. Time is then padded to a `bucket`,
-            and with `shuffle` the last batch is filled up with sentences from the start of the
-            epoch's order: one compilation for each bucket. Defaults to `False`.
-        plan: list of lists of ints, the places of the rows of each batch, in place of `batch_size`
-            and `shuffle`. Defaults to `None`.
+        to_ids: function that converts a list of token lists to ids `(batch, time, ...)`.
+        is_compiled: bool. Whether each new shape is compiled. To compile once for each bucket,
+            lengths are then rounded up to a `bucket`, and with `shuffle` the last batch is filled
+            with sentences of the first one. Defaults to `False`.
+        plan: list of lists of ints, the row indices of each batch. They replace `batch_size` and
+            `shuffle`. Defaults to `None`.
     """
 
     def __init__(
@@ -143,7 +156,7 @@ class IdBatches(keras.utils.PyDataset):
         to_ids: Callable[[list[list[str]]], np.ndarray],
         is_compiled: bool = False,
         plan: Any = None,
-    ):
+    ) -> None:
         super().__init__()
         self.inputs, self.y, self.weights = inputs, y, weights
         self.batch_size, self.shuffle = batch_size, shuffle
@@ -153,26 +166,26 @@ class IdBatches(keras.utils.PyDataset):
         self.order = np.arange(len(self.lengths))
         self.on_epoch_end()
 
-    def __len__(self):
+    def __len__(self) -> int:
         if self.plan is not None:
             return len(self.plan)
         return -(-len(self.lengths) // self.batch_size)
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         if self.shuffle:
             self.order = self._group(np.random.permutation(len(self.lengths)))
 
-    def _group(self, order):
+    def _group(self, order: np.ndarray) -> np.ndarray:
         """Sorts groups of batches by length, so that a batch holds sentences of similar length."""
         size = self.batch_size
-        number = len(order) // size * size
-        whole, rest = order[:number], order[number:]
-        parts = np.split(whole, range(_GROUP * size, number, _GROUP * size)) if number else []
-        parts = [sorted(part, key=lambda i: bucket(self.lengths[i])) for part in parts]
-        whole = np.array(parts and np.concatenate(parts), dtype=order.dtype).reshape(-1, size)
-        return np.concatenate([np.random.permutation(whole).ravel(), rest])
+        end = len(order) // size * size
+        whole, rest = order[:end], order[end:]
+        parts = np.split(whole, range(_GROUP * size, end, _GROUP * size)) if end else []
+        by_length = [sorted(part, key=lambda i: bucket(self.lengths[i])) for part in parts]
+        batches = np.array(by_length and np.concatenate(by_length), order.dtype).reshape(-1, size)
+        return np.concatenate([np.random.permutation(batches).ravel(), rest])
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         order = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         if self.plan is not None:
             order = self.plan[index]
@@ -181,14 +194,18 @@ class IdBatches(keras.utils.PyDataset):
         inputs = [self._input([rows[i] for i in order]) for rows in self.inputs]
         return (_single(inputs), *self.columns(order))
 
-    def _input(self, rows):
-        """One input of a batch `(batch, time, ...)`."""
+    def _input(self, rows: list[Any]) -> np.ndarray:
+        """Converts the rows of a batch to one input `(batch, time, ...)`."""
         if isinstance(rows[0], list):
             rows = list(self.to_ids(rows))
         return pad_rows(rows, "int32", padded_length(max(map(len, rows)), self.is_compiled))
 
     def columns(self, order: Any) -> list[np.ndarray]:
-        """Labels and weights of the examples at some places, as far as they are given."""
+        """Returns the labels and the weights of some examples, without those that are `None`.
+
+        Args:
+            order: indices of the examples.
+        """
         longest = max((len(self.inputs[0][i]) for i in order), default=1)
         time = padded_length(longest, self.is_compiled)
         columns = []
@@ -207,8 +224,9 @@ def pad_rows(rows: Sequence[Any], dtype: str = "int32", time: int | None = None)
 
     Args:
         rows: arrays `(time, ...)`, at least one.
-        dtype: of the result. Defaults to `"int32"`.
-        time: length of the result. Defaults to that of the longest row, at least 1.
+        dtype: str. Dtype of the result. Defaults to `"int32"`.
+        time: int. Length of the result. Defaults to `None`: the length of the longest row, at
+            least 1.
 
     Returns:
         Array `(rows, time, ...)`.
@@ -221,5 +239,10 @@ def pad_rows(rows: Sequence[Any], dtype: str = "int32", time: int | None = None)
 
 
 def fit_time(output: np.ndarray, time: int) -> np.ndarray:
-    """Cuts or pads `(batch, time, labels)` to a number of time steps."""
+    """Cuts an array to a number of time steps, or pads it with zeros.
+
+    Args:
+        output: array `(batch, time, labels)`.
+        time: int. Time steps of the result.
+    """
     return np.pad(output[:, :time], [(0, 0), (0, max(0, time - output.shape[1])), (0, 0)])

@@ -1,4 +1,4 @@
-"""The form of the elements of a `tf.data.Dataset` that a task model accepts."""
+"""Checks of the elements of a `tf.data.Dataset` for a task model."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ def check_elements(
     if y is None:
         if needs_labels:
             raise ValueError(
-                "The dataset must hold labels, to train or evaluate on it: batches (x, y). "
+                "The dataset must hold labels for training and evaluation: batches (x, y). "
                 f"Received: elements of {spec}. Zip the labels into it: "
                 "tf.data.Dataset.zip((texts, labels))."
             )
@@ -38,10 +38,10 @@ def check_elements(
     check_weight_spec(weights, per_token)
 
 
-def _check_x(x, ids_shape, starts_at_ids):
+def _check_x(x: Any, ids_shape: tuple[int, ...], starts_at_ids: bool) -> None:
     if isinstance(x, Mapping):
         raise ValueError(
-            "The dataset's elements must be batches (x, y) with text as x. Received: a "
+            "The dataset's elements must be batches (x, y), where x is text. Received: a "
             f"{type(x).__name__} of the features {', '.join(map(repr, x))}. Pick the text: "
             "`dataset.map(lambda row, y: (row['text'], y))`."
         )
@@ -52,8 +52,8 @@ def _check_x(x, ids_shape, starts_at_ids):
     if not is_known:
         received = type(x).__name__ if shape is None else f"x of shape {shape}, {dtype}"
         raise ValueError(
-            "A dataset's elements must be batches (x, y), x of shape (batch,) or (batch, "
-            f"time), string. Received: {received}. Call `.batch(32)` on it."
+            "A dataset's elements must be batches (x, y), where x is a string tensor of shape "
+            f"(batch,) or (batch, time). Received: {received}. Call `.batch(32)` on it."
         )
     if dtype == tf.string and shape.rank == 2 and shape[1] == 1:
         raise ValueError(
@@ -66,8 +66,8 @@ def _check_x(x, ids_shape, starts_at_ids):
 
 
 def ids_error() -> ValueError:
-    """The error for ids in a model whose graph starts at text."""
+    """Returns the error for ids passed to a model whose graph starts at text."""
     return ValueError(
         "On TensorFlow this model starts at text. Received: ids. Pass sentences or token "
-        "lists; for ids build a Keras model around its encoder."
+        "lists, or build a Keras model around its encoder for ids."
     )

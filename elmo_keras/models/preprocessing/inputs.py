@@ -1,5 +1,6 @@
-"""Sentences, token lists and ids, as users pass them, as one row for each sentence."""
+"""Input of task models: sentences, token lists or ids, converted to one row for each sentence."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,18 @@ from elmo_keras.text.conversion import check_rows, is_text
 Row = list[str] | np.ndarray
 
 
-def read_inputs(x: Any, encoder: TextEncoder) -> list[Row]:
-    """Reads sentences: a list of tokens or an int array `(time, ...)` of ids for each.
+def read_inputs(x: Any, encoder: TextEncoder) -> Sequence[Row]:
+    """Reads sentences, token lists or ids.
 
     Args:
         x: sentences (list, array or tensor of str), token lists (the same, nested) or ids.
-        encoder: for its tokenizer and its ids.
+        encoder: the `TextEncoder` whose tokenizer splits sentences, and whose ids are accepted.
+
+    Returns:
+        list of token lists, or of int arrays `(time, *ids_shape)` without padding.
 
     Raises:
-        ValueError: if `x` is none of these.
+        ValueError: for any other `x`.
     """
     x = to_batch(x, "`x`")
     if not isinstance(x, (list, tuple, np.ndarray)):
@@ -32,7 +36,7 @@ def read_inputs(x: Any, encoder: TextEncoder) -> list[Row]:
         elif not isinstance(x, str):
             raise ValueError(
                 "`x` must be a list, an array, a tensor or a tf.data.Dataset of sentences or of "
-                f"token lists. Received: {type(x).__name__}."
+                f"token lists. Received: {type(x).__name__}. Pass a list of str."
             )
     if isinstance(x, np.ndarray) and x.ndim == 0:
         x = x.item()
@@ -48,22 +52,23 @@ def read_inputs(x: Any, encoder: TextEncoder) -> list[Row]:
     return rows
 
 
-def _read_ids(x, encoder):
+def _read_ids(x: Any, encoder: TextEncoder) -> list[Row]:
     shape = encoder.ids_shape
-    rows = []
+    rows: list[Row] = []
     for index, row in enumerate(x):
         row = np.asarray(row)
         if row.dtype.kind not in "iu" or row.shape[1:] != shape:
             raise ValueError(
                 "`x` must hold sentences (str), lists of tokens (str), or ids of shape "
                 f"{('time', *shape)} and an integer dtype for each sentence. Received at position "
-                f"{index}: dtype={row.dtype}, shape={row.shape}."
+                f"{index}: dtype={row.dtype}, shape={row.shape}. Make ids with the encoder's "
+                "`numpy_ids(words)`."
             )
-        # A compiled step on JAX could no longer look.
+        # Compiled code on JAX cannot check values.
         if not np.all((row >= 0) & (row < encoder.ids_limit)):
             raise ValueError(
                 f"{encoder.range_rule} Received: {row.min()} to {row.max()} in sentence {index}. "
-                "Make them with the token encoder's `numpy_ids(words)`."
+                "Make ids with the encoder's `numpy_ids(words)`."
             )
         is_token = np.asarray(row.any(axis=tuple(range(1, row.ndim))))
         length = int(is_token.sum())

@@ -1,4 +1,9 @@
-"""Label names and label numbers: read from Python data, and converted in a graph."""
+"""Labels: names or indices, converted to indices.
+
+`read_labels` reads Python data: it needs no TensorFlow, and its errors name the position of a wrong
+label. `labels_in_graph` applies the same rules to tensors in tf.data, whose values Python code
+cannot read while the graph is built.
+"""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -10,7 +15,8 @@ from elmo_keras.text.containers import is_missing, refuse_table, to_batch
 from elmo_keras.utils.optional_module import tensorflow as tf
 
 _MAX_SHOWN = 30
-_NO_NAME, _NO_NUMBER = "", -1  # stand for the label of padding
+# Labels of padding.
+_PADDING_NAME, _PADDING_INDEX = "", -1
 
 
 def check_labels(labels: Iterable[str]) -> list[str]:
@@ -20,11 +26,11 @@ def check_labels(labels: Iterable[str]) -> list[str]:
         labels: list, array or column of at least two different names.
 
     Raises:
-        ValueError: for a mapping or set, which have no order; for anything else than names.
+        ValueError: for a mapping or set, which has no order; if an element is not a name.
     """
     if isinstance(labels, (Mapping, Set)):
         raise ValueError(
-            "`labels` must be a list: the place of a name in it is its number. Received: a "
+            "`labels` must be a list, because the position of a name is its index. Received: a "
             f"{type(labels).__name__}, {labels!r}. Sort the names into a list."
         )
     labels = to_batch(labels, "`labels`")
@@ -37,36 +43,43 @@ def check_labels(labels: Iterable[str]) -> list[str]:
     labels = [str(label) for label in labels]
     if len(labels) < 2 or len(set(labels)) < len(labels):
         raise ValueError(
-            f"`labels` must be at least two different names. Received: labels={labels!r}"
+            f"`labels` must be at least two different names. Received: labels={labels!r}. List "
+            "each class once."
         )
     return labels
 
 
+# === Python data ===
+
+
 def read_labels(y: Any, labels: Sequence[str], tokens: Sequence[Any] | None = None) -> list[Any]:
-    """Label numbers, one a sentence, or with `tokens` an int array for each sentence.
+    """Converts label names or indices to indices.
 
     Args:
-        y: label names or numbers; for each sentence, or a sequence of them for each.
+        y: label names or indices: one for each sentence or, with `tokens`, a sequence for each.
         labels: the model's label names.
-        tokens: each sentence's tokens or ids, or `None` for one label a sentence.
+        tokens: tokens or ids of each sentence; `None`, the default, if sentences have labels.
+
+    Returns:
+        list of ints, or with `tokens` of int32 arrays.
 
     Raises:
-        ValueError: for a label that the model does not know, or numbers of labels and tokens that
-            differ.
+        ValueError: for a label that the model does not know; if a sentence has more or fewer
+            labels than tokens.
     """
-    number_of = {name: number for number, name in enumerate(labels)}
+    index_of = {name: index for index, name in enumerate(labels)}
     refuse_table(y, "`y`")
     is_padded = getattr(y, "ndim", 0) == 2
     y = to_list(y, "y")
     if tokens is None:
-        return [label_number(item, number_of, f"sentence {i}") for i, item in enumerate(y)]
+        return [label_index(item, index_of, f"sentence {i}") for i, item in enumerate(y)]
     if len(y) != len(tokens):
-        return y  # The caller compares the numbers of sentences, and names them.
+        return y  # The caller raises the error for different numbers of sentences.
     return [
         np.array(
             [
-                label_number(item, number_of, f"token {j} of sentence {i}")
-                for j, item in enumerate(of_length(row, sentence, i, "labels", is_padded))
+                label_index(item, index_of, f"token {j} of sentence {i}")
+                for j, item in enumerate(row_of_tokens(row, sentence, i, "labels", is_padded))
             ],
             dtype="int32",
         )
@@ -74,48 +87,72 @@ def read_labels(y: Any, labels: Sequence[str], tokens: Sequence[Any] | None = No
     ]
 
 
-def label_number(item, number_of, where):
-    if isinstance(item, bytes):
-        item = item.decode("utf-8", "replace")
-    if isinstance(item, str):
-        if item in number_of:
-            return number_of[item]
-    elif isinstance(item, (int, np.integer)) and not isinstance(item, bool):
-        if 0 <= item < len(number_of):
-            return int(item)
-    elif np.ndim(item):
-        raise _nested_label_error(item, number_of, where)
-    advice = "The labels are what the model was built with."
-    if is_missing(item):
+def label_index(label: Any, index_of: Mapping[str, int], where: str) -> int:
+    """Returns the index of a label.
+
+    Args:
+        label: label name (str or UTF-8 bytes) or index.
+        index_of: dict of the model's label names to their indices, in order.
+        where: str. Position of the label, for the error.
+
+    Raises:
+        ValueError: if the model has no such label.
+    """
+    if isinstance(label, bytes):
+        label = label.decode("utf-8", "replace")
+    if isinstance(label, str):
+        if label in index_of:
+            return index_of[label]
+    elif isinstance(label, (int, np.integer)) and not isinstance(label, bool):
+        if 0 <= label < len(index_of):
+            return int(label)
+    elif np.ndim(label):
+        raise _nested_label_error(label, index_of, where)
+    advice = "The model was built with these labels."
+    if is_missing(label):
         advice = "A label is missing: drop such rows."
-    elif isinstance(item, (float, np.floating)):
+    elif isinstance(label, (float, np.floating)):
         advice = "A label is a class: convert numbers to int. Shares of classes are no labels."
-    elif close := difflib.get_close_matches(str(item), number_of, n=1):
+    elif close := difflib.get_close_matches(str(label), index_of, n=1):
         advice = f"Is {close[0]!r} meant?"
-    names = list(number_of)
+    names = list(index_of)
     shown = names if len(names) <= _MAX_SHOWN else [*names[:_MAX_SHOWN], "..."]
     raise ValueError(
-        f"A label must be one of {shown} or its number. Received: {item!r} in {where}. {advice}"
+        f"A label must be one of {shown} or its index. Received: {label!r} in {where}. {advice}"
     )
 
 
-def _nested_label_error(item, number_of, where):
-    """The ValueError for a list in place of a label: one-hot, or a column of one."""
-    size = np.shape(item)[0]
+def _nested_label_error(label: Any, index_of: Mapping[str, int], where: str) -> ValueError:
+    """Returns the error for a list instead of a label: one-hot, or a column of one label."""
+    size = np.shape(label)[0]
     if size == 1:
         advice = "Flatten a column of labels: `np.ravel(y)`."
-    elif size == len(number_of):
-        advice = "Of one-hot labels pass the classes: `np.argmax(y, axis=-1)`."
+    elif size == len(index_of):
+        advice = "Convert one-hot labels to indices: `np.argmax(y, axis=-1)`."
     else:
-        advice = "Pass one label for each sentence; of a tagger, one for each token."
+        advice = "Pass one label for each sentence or, to a tagger, for each token."
     return ValueError(
-        f"A label must be a name or a number. Received: {item!r} in {where}. {advice}"
+        f"A label must be a name or an index. Received: {label!r} in {where}. {advice}"
     )
 
 
-def of_length(row, sentence, index, what, is_padded):
+def row_of_tokens(
+    row: Any, sentence: Sequence[Any], index: int, what: str, is_padded: bool
+) -> list[Any]:
+    """Returns the labels or weights of a sentence's tokens as a list, without padding.
+
+    Args:
+        row: labels or weights of one sentence.
+        sentence: its tokens or ids.
+        index: int. Index of the sentence, for the error.
+        what: str. Name of the values in the error.
+        is_padded: bool. Whether the rows are padded to one length.
+
+    Raises:
+        ValueError: if the numbers of values and tokens differ.
+    """
     row = to_list(row, "y")
-    if is_padded:  # The rows of an array have one length; what is behind the tokens is padding.
+    if is_padded:
         row = row[: len(sentence)]
     if len(row) != len(sentence):
         tokens = f": {' '.join(sentence[:20])}" if isinstance(sentence, list) else ""
@@ -127,39 +164,53 @@ def of_length(row, sentence, index, what, is_padded):
     return row
 
 
-def to_list(y, name):
-    y = to_batch(y, f"`{name}`")
-    if hasattr(y, "to_list"):  # a RaggedTensor
-        return y.to_list()
-    if hasattr(y, "numpy"):
-        y = y.numpy()
-    if hasattr(y, "__array__"):
-        return np.asarray(y).tolist()
-    if isinstance(y, (list, tuple)) or (hasattr(y, "__iter__") and not isinstance(y, str)):
-        return list(y)
-    raise ValueError(f"`{name}` must be a list or an array. Received: {type(y).__name__}.")
+def to_list(values: Any, name: str) -> list[Any]:
+    """Converts a list, array, column or tensor to a list.
+
+    Args:
+        values: labels or weights.
+        name: str. Name of the argument in the error.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    values = to_batch(values, f"`{name}`")
+    if hasattr(values, "to_list"):  # a RaggedTensor
+        return values.to_list()
+    if hasattr(values, "numpy"):
+        values = values.numpy()
+    if hasattr(values, "__array__"):
+        return np.asarray(values).tolist()
+    is_iterable = hasattr(values, "__iter__") and not isinstance(values, str)
+    if isinstance(values, (list, tuple)) or is_iterable:
+        return list(values)
+    raise ValueError(
+        f"`{name}` must be a list or an array. Received: {type(values).__name__}. Pass one entry "
+        "for each sentence."
+    )
 
 
-# === In a graph ===
+# === Tensors in a graph ===
 
 
 def labels_in_graph(y: Any, x: Any, labels: Sequence[str], per_token: bool) -> Any:
-    """Label names or numbers of a batch as numbers, 0 at padding.
+    """Converts a batch of label names or indices to indices.
 
     Args:
-        y: `(batch, [time])` string or int tensor; of tokens also a RaggedTensor.
+        y: `(batch, [time])` string or int tensor; for tokens also a RaggedTensor.
         x: the model's input, tokens `(batch, time)` string or ids `(batch, time, ...)`.
         labels: the model's label names.
         per_token: whether each token has a label.
 
     Returns:
-        `(batch, [time])` int32 tensor. Wrong labels raise an InvalidArgumentError when it is read.
+        `(batch, [time])` int32 tensor, 0 at padding without a label. Reading it raises an
+        InvalidArgumentError if labels are wrong.
     """
-    return _numbers(_pad_token_labels(y, x) if per_token else y, labels, per_token)
+    return _label_indices(_pad_token_labels(y, x) if per_token else y, labels, per_token)
 
 
 def check_label_spec(y: Any, per_token: bool) -> None:
-    """Raises a ValueError unless the spec of a dataset's y is that of labels.
+    """Raises a ValueError unless the `y` of a dataset holds labels.
 
     Args:
         y: tf.TypeSpec of a batch.
@@ -169,82 +220,101 @@ def check_label_spec(y: Any, per_token: bool) -> None:
     dtype: Any = getattr(y, "dtype", None)
     if shape is None:
         raise ValueError(
-            "A dataset's y must be labels, the names or numbers of classes. Received: a "
+            "A dataset's y must be labels: class names or class indices. Received: a "
             f"{type(y).__name__}. Pick the labels with `dataset.map`."
         )
     rank = 1 + per_token
     is_class = dtype == tf.string or dtype.is_integer
     if shape.rank in (None, rank) and is_class:
         return
-    advice = "Pass class numbers as integers: `dataset.map(lambda x, y: (x, tf.cast(y, 'int32')))`."
+    advice = "Pass class indices as integers: `dataset.map(lambda x, y: (x, tf.cast(y, 'int32')))`."
     if shape.rank == rank + 1 and shape[-1] == 1:
         advice = (
             "Drop the last axis: `dataset.map(lambda x, y: (x, tf.cast(tf.squeeze(y, -1), "
-            "'int32')))`; of Keras' dataset utilities ask for label_mode='int'."
+            "'int32')))`, or use label_mode='int' in Keras' dataset utilities."
         )
     elif shape.rank == rank + 1:
         advice = (
-            "Of one-hot labels pass the classes: `dataset.map(lambda x, y: (x, tf.argmax(y, "
-            "-1)))`; of Keras' dataset utilities ask for label_mode='int'."
+            "Convert one-hot labels to indices: `dataset.map(lambda x, y: (x, tf.argmax(y, "
+            "-1)))`, or use label_mode='int' in Keras' dataset utilities."
         )
     elif shape.rank != rank:
         one = "token" if per_token else "sentence"
         advice = f"Pass one label for each {one}. Call `.batch(32)` on it if it has no batches."
     form = "(batch, time)" if per_token else "(batch,)"
     raise ValueError(
-        f"A dataset's y must be labels of shape {form}, names (string) or numbers (int) of "
-        f"classes. Received: y of shape {shape}, {dtype.name}. {advice}"
+        f"A dataset's y must be labels of shape {form}, class names (string) or class indices "
+        f"(int). Received: y of shape {shape}, {dtype.name}. {advice}"
     )
 
 
-def _pad_token_labels(y, x):
-    """A batch of labels `(batch, time)` in a graph, checked to be as many as there are tokens.
+def _pad_token_labels(y: Any, x: Any) -> Any:
+    """Pads the labels of tokens to `(batch, time)`, and checks that each token has a label.
 
-    A ragged batch says itself how many labels each sentence has. In an array, labels may stand
-    at padding, whatever they are, and none may lack elsewhere: none is `""` or -1.
+    An array may hold labels at padding, and `""` or -1 stands for no label.
     """
-    message = "Every sentence must have as many labels as tokens. Received labels:"
-    is_token = (
-        tf.not_equal(x, "")
-        if x.dtype == tf.string
-        else tf.reduce_any(tf.not_equal(x, 0), axis=list(range(2, x.shape.rank)))
-    )
-    time = tf.shape(is_token)[1]
-    if isinstance(y, tf.RaggedTensor):
-        length = tf.reduce_sum(tf.cast(is_token, "int32"), axis=1)
-        is_whole = tf.reduce_all(tf.equal(tf.cast(y.row_lengths(), "int32"), length))
-        y = y.to_tensor(default_value=_no_label(y))
-        missing = tf.maximum(time - tf.shape(y)[1], 0)
-        y = tf.pad(y, [[0, 0], [0, missing]], constant_values=_no_label(y))
-    else:
-        is_whole = tf.equal(tf.shape(y)[1], time)
-    # Whatever reads labels and tokens together must wait until their shapes are known to fit.
-    with tf.control_dependencies([tf.debugging.Assert(is_whole, [message, y])]):
-        has_label = tf.not_equal(y, _no_label(y))
-    has_labels = tf.reduce_all(tf.logical_or(has_label, tf.logical_not(is_token)))
-    with tf.control_dependencies([tf.debugging.Assert(has_labels, [message, y])]):
+    y = pad_token_values(y, x, "labels", _padding_label(y))
+    has_label = tf.not_equal(y, _padding_label(y))
+    has_labels = tf.reduce_all(tf.logical_or(has_label, tf.logical_not(_is_token(x))))
+    with tf.control_dependencies([tf.debugging.Assert(has_labels, [_message("labels"), y])]):
         return tf.identity(y)
 
 
-def _numbers(y, labels, per_token):
-    """Label names or numbers in a graph as numbers, 0 where there is none."""
+def pad_token_values(values: Any, x: Any, what: str, padding: Any) -> Any:
+    """Pads the labels or weights of tokens to the length of the model's input.
+
+    Args:
+        values: RaggedTensor with a value for each token, or `(batch, time)` tensor.
+        x: the model's input, tokens `(batch, time)` string or ids `(batch, time, ...)`.
+        what: str. Name of the values in the error.
+        padding: value at padding, for a RaggedTensor.
+
+    Returns:
+        `(batch, time)` tensor. Reading it raises an InvalidArgumentError if lengths differ.
+    """
+    is_token = _is_token(x)
+    time = tf.shape(is_token)[1]
+    if isinstance(values, tf.RaggedTensor):
+        length = tf.reduce_sum(tf.cast(is_token, "int32"), axis=1)
+        has_length = tf.reduce_all(tf.equal(tf.cast(values.row_lengths(), "int32"), length))
+        values = values.to_tensor(default_value=padding)
+        missing = tf.maximum(time - tf.shape(values)[1], 0)
+        values = tf.pad(values, [[0, 0], [0, missing]], constant_values=padding)
+    else:
+        has_length = tf.equal(tf.shape(values)[1], time)
+    # Operations on these values and tokens together must run after the check of their lengths.
+    with tf.control_dependencies([tf.debugging.Assert(has_length, [_message(what), values])]):
+        return tf.identity(values)
+
+
+def _is_token(x: Any) -> Any:
+    if x.dtype == tf.string:
+        return tf.not_equal(x, "")
+    return tf.reduce_any(tf.not_equal(x, 0), axis=list(range(2, x.shape.rank)))
+
+
+def _message(what: str) -> str:
+    return f"Every sentence must have as many {what} as tokens. Received {what}:"
+
+
+def _label_indices(y: Any, labels: Sequence[str], per_token: bool) -> Any:
+    """Converts label names or indices to indices; padding labels of tokens become 0."""
     if y.dtype == tf.string:
         is_label = tf.equal(y[..., tf.newaxis], tf.constant(labels))
         is_known = tf.reduce_any(is_label, axis=-1)
-        numbers = tf.argmax(is_label, axis=-1, output_type="int32")
+        indices = tf.argmax(is_label, axis=-1, output_type="int32")
     else:
-        numbers = tf.cast(y, "int32")
-        is_known = (numbers >= 0) & (numbers < len(labels))
-    if per_token:  # The tokens have been found to have theirs.
-        is_none = tf.equal(y, _no_label(y))
-        is_known |= is_none
-        numbers = tf.where(is_none, 0, numbers)
-    tf.debugging.Assert(
-        tf.reduce_all(is_known),
-        [f"Labels must be among {labels[:_MAX_SHOWN]}, those of the model. Received:", y],
-    )
-    return numbers
+        indices = tf.cast(y, "int32")
+        is_known = (indices >= 0) & (indices < len(labels))
+    if per_token:  # `_pad_token_labels` has checked that tokens have no padding labels.
+        is_padding = tf.equal(y, _padding_label(y))
+        is_known |= is_padding
+        indices = tf.where(is_padding, 0, indices)
+    message = f"Labels must be among {labels[:_MAX_SHOWN]}, the labels of the model. Received:"
+    # Class weights are looked up by these indices, so the check must come first.
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(is_known), [message, y])]):
+        return tf.identity(indices)
 
 
-def _no_label(y):
-    return _NO_NAME if y.dtype == tf.string else _NO_NUMBER
+def _padding_label(y: Any) -> str | int:
+    return _PADDING_NAME if y.dtype == tf.string else _PADDING_INDEX

@@ -1,4 +1,4 @@
-"""The way from text and labels to the inputs of a task model."""
+"""The preprocessor of a task model: text and labels to the model's inputs."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ class Examples:
     Attributes:
         inputs: for each input of the model one row for each example: a list of tokens, or an int
             array `(time, ...)`.
-        y: a label number for each example, or an int array for each; or `None`.
-        weights: a float for each example, or a float array for each; or `None`.
+        y: a label index (int) or an int array of them for each example; or `None`.
+        weights: a float or a float array for each example; or `None`.
     """
 
     inputs: tuple[Sequence[Any], ...]
@@ -38,12 +38,11 @@ class Examples:
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
 class Preprocessor:
-    """Turns sentences, token lists and label names into the inputs of a task model.
+    """Converts sentences, token lists and label names to the inputs of a task model.
 
-    Every task model has one as `task.preprocessor`. Called on one batch, it works on Python data
-    and, inside `dataset.map`, on tensors. `task.preprocessor = None` switches it off: `fit`,
-    `evaluate` and `predict` then accept data in the form of the model's inputs, as every Keras
-    model does.
+    Every task model has one as `task.preprocessor`. A call preprocesses one batch: Python data or,
+    inside `dataset.map`, tensors. `task.preprocessor = None` switches it off: `fit`, `evaluate` and
+    `predict` then accept data in the form of the model's inputs, as every Keras model does.
 
     To change the inputs of a model, subclass it, replace `read` (Python data) and `in_graph`
     (tensors), and assign an instance to `task.preprocessor`. A model with several inputs needs a
@@ -68,13 +67,13 @@ class Preprocessor:
     def bind(
         self, encoder: TextEncoder, labels: list[str], per_token: bool, starts_at_ids: bool
     ) -> None:
-        """Sets the properties of the model. The model calls it.
+        """Connects the preprocessor to a model. The model calls it.
 
         Args:
             encoder: the model's encoder.
             labels: the model's label names.
-            per_token: whether each token has a label, and not each sentence.
-            starts_at_ids: whether the model's graph starts at ids and not at tokens.
+            per_token: whether each token has a label, instead of each sentence.
+            starts_at_ids: whether the model's graph starts at ids, instead of tokens.
         """
         self.encoder = encoder
         self.labels = labels
@@ -94,7 +93,7 @@ class Preprocessor:
             array `(time, ...)`.
 
         Raises:
-            ValueError: if `x` is none of these.
+            ValueError: for any other `x`.
         """
         return (read_inputs(x, self.encoder),)
 
@@ -120,7 +119,7 @@ class Preprocessor:
 
         Args:
             x: list, array or Series of sentences or token lists; or tensors of them.
-            y: label names or numbers, or `None`.
+            y: label names or indices, or `None`.
             sample_weight: one weight for each sentence, or `None`.
 
         Returns:
@@ -133,7 +132,7 @@ class Preprocessor:
             batch = self._one_batch(examples)
         return batch[0] if len(batch) == 1 else batch
 
-    def _one_batch(self, examples):
+    def _one_batch(self, examples: Examples) -> tuple[Any, ...]:
         data = batches.IdBatches(
             examples.inputs, examples.y, examples.weights, max(len(examples), 1), False, self._ids
         )
@@ -145,16 +144,18 @@ class Preprocessor:
         )
         return (tokens if len(tokens) > 1 else tokens[0], *data.columns(data.order))
 
-    def _ids(self, rows):
+    def _ids(self, rows: list[list[str]]) -> np.ndarray:
         return self.encoder.text_layer(rows).numpy()
 
-    def _batch_in_graph(self, of_class, x, y=None, weights=None):
+    def _batch_in_graph(
+        self, of_class: np.ndarray | None, x: Any, y: Any = None, weights: Any = None
+    ) -> tuple[Any, ...]:
         x = self.in_graph(x)
         if y is None:
             return (x,)
         first = x[0] if isinstance(x, tuple) else x
         y = labels_in_graph(y, first, self.labels, self.per_token)
-        weights = weights_in_graph(weights, of_class, y, self.per_token)
+        weights = weights_in_graph(weights, of_class, y, first, self.per_token)
         return (x, y) if weights is None else (x, y, weights)
 
     # === Many batches ===
@@ -170,16 +171,22 @@ class Preprocessor:
 
         Args:
             x: as in `read`.
-            y: label names or numbers, or `None`.
+            y: label names or indices, or `None`.
             sample_weight: one weight for each sentence, or `None`.
-            class_weight: weights by label name or number, or `None`.
+            class_weight: dict of label names or indices to weights, or `None`.
+
+        Returns:
+            `Examples`.
 
         Raises:
-            ValueError: if the data are not sentences, labels and weights of one number.
+            ValueError: if sentences, labels or weights are wrong, or if their numbers differ.
         """
         inputs = self.read(x)
         if not inputs[0] and y is not None:
-            raise ValueError("`x` must hold at least one sentence. Received: none.")
+            raise ValueError(
+                "`x` must hold at least one sentence. Received: none. Check where the data come "
+                "from."
+            )
         if inputs[0] and isinstance(inputs[0][0], np.ndarray) and not self.starts_at_ids:
             raise ids_error()
         if y is None:
@@ -188,8 +195,8 @@ class Preprocessor:
         y = read_labels(y, self.labels, tokens)
         if len(y) != len(inputs[0]):
             raise ValueError(
-                "`y` must have one entry a sentence. "
-                f"Received: {len(inputs[0])} sentences and {len(y)} entries."
+                "`y` must have one entry a sentence. Received: "
+                f"{len(inputs[0])} sentences and {len(y)} entries. Pass an entry for each sentence."
             )
         weights = read_weights(sample_weight, class_weight, y, self.labels, tokens)
         return Examples(inputs, y, weights)
@@ -202,19 +209,19 @@ class Preprocessor:
         plan: Any = None,
         is_compiled: bool = False,
     ) -> Any:
-        """Batches in the form that Keras' training loops accept.
+        """Creates batches in the form that Keras' training loops accept.
 
         Args:
-            examples: the examples.
+            examples: `Examples`.
             batch_size: int.
             shuffle: bool. Whether each epoch has another order. Defaults to `False`.
-            plan: list of lists of ints, the places of the examples of each batch, in place of
+            plan: list of lists of ints, the indices of the examples of each batch. They replace
                 `batch_size` and `shuffle`. Defaults to `None`.
-            is_compiled: whether each new shape is compiled. Defaults to `False`.
+            is_compiled: bool. Whether each new shape is compiled. Defaults to `False`.
 
         Returns:
-            A tf.data.Dataset if the model starts at tokens, or at ids on TensorFlow and the data
-            are text; else a PyDataset of numpy arrays.
+            A PyDataset of numpy arrays if the model starts at ids, except for text on TensorFlow;
+            otherwise a tf.data.Dataset.
         """
         columns = examples.inputs, examples.y, examples.weights
         is_text = not examples.inputs[0] or isinstance(examples.inputs[0][0], list)
@@ -234,13 +241,16 @@ class Preprocessor:
         """Preprocesses a `tf.data.Dataset` of batches.
 
         Args:
-            dataset: of `x`, `(x, y)` or `(x, y, sample_weight)`: `x` sentences or tokens, string,
-                or ids if the model starts at them; `y` label names or numbers.
-            class_weight: weights by label name or number, or `None`.
+            dataset: batches `x`, `(x, y)` or `(x, y, sample_weight)`. `x` are sentences or tokens
+                (string), or ids if the model starts at them; `y` are label names or indices.
+            class_weight: dict of label names or indices to weights, or `None`.
             needs_labels: bool. Whether elements must hold `y`. Defaults to `False`.
 
+        Returns:
+            A tf.data.Dataset of batches in the form of the model's inputs.
+
         Raises:
-            ValueError: if the dataset's elements are no such batches. Wrong values raise an
+            ValueError: if the dataset has other elements. Wrong values raise an
                 InvalidArgumentError when they are read.
         """
         of_class = None
@@ -248,7 +258,7 @@ class Preprocessor:
             of_class = class_weights(class_weight, self.labels)
         self.check_spec(dataset.element_spec, needs_labels)
 
-        def element(*batch):
+        def element(*batch: Any) -> tuple[Any, ...]:
             return self._batch_in_graph(of_class, *batch)
 
         return dataset.map(element).prefetch(2)
@@ -265,17 +275,17 @@ class Preprocessor:
         )
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor arguments, for Keras' serialization."""
+        """Returns the constructor arguments, for Keras' serialization."""
         return {}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Preprocessor":
-        """A preprocessor from its constructor arguments."""
+        """Creates a preprocessor from its constructor arguments."""
         return cls(**config)
 
 
-def _is_symbolic(x):
-    """Whether a batch is of TensorFlow's tensors, and not of Python data."""
+def _is_symbolic(x: Any) -> bool:
+    """Whether a batch consists of TensorFlow tensors, instead of Python data."""
     first = x[0] if isinstance(x, tuple) and x else x
     if isinstance(first, (str, bytes, list, np.ndarray)) or not hasattr(first, "dtype"):
         return False
