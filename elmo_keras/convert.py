@@ -19,7 +19,7 @@ FORMATS = ("both", "preset", "hdf5")
 class Conversion(NamedTuple):
     """Report of a conversion.
 
-    Attributes:
+    Args:
         format: name of the source's format.
         sizes: description of the layer, one line per part.
         num_parameters: number of weights of the token encoder and the LSTMs.

@@ -318,9 +318,8 @@ def _with_options(
 ) -> dict[str, Any]:
     """Returns the config of an encoder with other arguments.
 
-    The dtype of the encoder and of its parts is that of the options or, as for a new layer, the
-    global policy. A name that Keras generated is removed, because the names of the layers of a
-    model must differ.
+    The encoder and its parts get the dtype in the options, or the global policy, as new layers do.
+    A name that Keras generated is removed, because the layers of a model need different names.
     """
     dtype = keras.dtype_policies.serialize(keras.dtype_policies.get(options.get("dtype")))
     parts = {name: dict(config[name]["config"]) for name in cls.config_parts}
