@@ -1,11 +1,11 @@
-"""Test accuracy of models trained end to end from random weights: ElmoLayer against Embedding.
+"""Compares the test accuracy of an ElmoLayer and an Embedding, both trained from random weights.
 
     python benchmarks/accuracy.py sst2 ud_ewt --seeds 0 1 2
 
-The two models of a task differ in one thing: what turns tokens into vectors, an `ElmoLayer` or a
-`StringLookup` of the training words with an `Embedding` of the same width. Head, optimiser, batch
-size, and the rule for stopping (the epoch of the best accuracy on the development set) are the
-same. Appends one line a run to `accuracy.jsonl` beside this file, and prints the table.
+The two models of a task differ in the layer that computes token vectors: an `ElmoLayer`, or a
+`StringLookup` of the training words with an `Embedding` of the same width. Head, optimizer, batch
+size and early stopping (on the accuracy on the development set) are the same. Appends one line per
+run to `accuracy.jsonl` in this directory, and prints the table.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import elmo_keras
 from elmo_keras import demo
 
 RUNS = pathlib.Path(__file__).with_name("accuracy.jsonl")
-DIM = 128  # of a token's vector, in both models
+DIM = 128  # size of a token vector in both models
 EPOCHS = {"sst2": 6, "ud_ewt": 3}
 LOADERS = {
     "sst2": elmo_keras.datasets.load_sst2,
@@ -31,7 +31,15 @@ LOADERS = {
 
 
 def build(task, vectors, labels, words, dropout=0.3):
-    """A Keras model from tokens to probabilities, with one of the two kinds of vectors."""
+    """Builds a Keras model from tokens to probabilities.
+
+    Args:
+        task: str. Name of the task.
+        vectors: `"elmo"` or `"embedding"`.
+        labels: list of str.
+        words: list of str. The vocabulary of the Embedding.
+        dropout: float.
+    """
     tokens = keras.Input((None,), dtype="string")
     if vectors == "elmo":
         x = demo.small_elmo(dropout=dropout, tokenizer="whitespace")(tokens)
@@ -57,7 +65,7 @@ def build(task, vectors, labels, words, dropout=0.3):
 
 
 def load(task):
-    """The splits of a task, sentences as lists of tokens, and its labels in order."""
+    """Loads the splits of a task, with sentences as token lists, and its sorted labels."""
     splits = elmo_keras.datasets.Splits(
         *(
             part._replace(
@@ -71,24 +79,24 @@ def load(task):
 
 
 def vocabulary(part):
-    """The words of a part, each once."""
+    """Returns the distinct words of a split, sorted."""
     return sorted({word for row in part.sentences for word in row})
 
 
 def examples(part, labels, shuffle=False):
-    """A tf.data.Dataset of single sentences: tokens, and the number of the label or labels."""
-    number_of = {label: number for number, label in enumerate(labels)}
+    """Creates a tf.data.Dataset of single sentences: tokens, and the label index or indices."""
+    index_of = {label: index for index, label in enumerate(labels)}
     tokens = tf.ragged.constant(part.sentences)
     if isinstance(part.labels[0], str):
-        y = tf.constant([number_of[label] for label in part.labels])
+        y = tf.constant([index_of[label] for label in part.labels])
     else:
-        y = tf.ragged.constant([[number_of[x] for x in row] for row in part.labels], dtype="int32")
+        y = tf.ragged.constant([[index_of[x] for x in row] for row in part.labels], dtype="int32")
     dataset = tf.data.Dataset.from_tensor_slices((tokens, y))
     return dataset.shuffle(len(part.sentences)) if shuffle else dataset
 
 
 def batches(part, labels, batch_size=32, shuffle=False):
-    """A tf.data.Dataset of padded batches."""
+    """Creates a tf.data.Dataset of padded batches."""
 
     def pad(tokens, y):
         return tokens.to_tensor(), y.to_tensor() if isinstance(y, tf.RaggedTensor) else y
@@ -97,7 +105,7 @@ def batches(part, labels, batch_size=32, shuffle=False):
 
 
 def run(task, vectors, seed):
-    """Trains one model and returns what there is to know of it."""
+    """Trains one model and returns its results, as a line of `accuracy.jsonl`."""
     keras.utils.set_random_seed(seed)
     splits, labels = load(task)
     model = build(task, vectors, labels, vocabulary(splits.train))
@@ -129,7 +137,7 @@ def run(task, vectors, seed):
 
 
 def table(runs, columns=("task", "vectors", "parameters")):
-    """The runs as a Markdown table: mean and range over the seeds."""
+    """Formats runs as a Markdown table with the mean and range over the seeds."""
     lines = [
         f"| {' | '.join(columns).replace('_', ' ')} | test accuracy, % | seeds |",
         "|---" * (len(columns) + 2) + "|",

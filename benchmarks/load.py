@@ -1,10 +1,10 @@
-"""Time and memory of loading a checkpoint, against reading its file and converting nothing.
+"""Compares the time and memory of loading a checkpoint with those of reading its file by h5py.
 
     python benchmarks/load.py                     # a random checkpoint of the original size
     python benchmarks/load.py --checkpoint DIR    # options.json and one HDF5 file
 
-Each reading is a process of its own, as a user's first load is, the two kinds in turn; in a process
-that has loaded before, memory is at hand already and both are faster. Medians, and their ratio.
+The two alternate, each time in a new process, because a user's first load is in a new process, too.
+Later loads in the same process reuse its memory and are faster. Prints medians and their ratio.
 """
 
 import argparse
@@ -17,13 +17,13 @@ import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# What is imported, and TensorFlow's own start, count for neither.
+# Imports and the start of TensorFlow are not measured.
 MEASURE = """
 import pathlib, re, sys, time
 import h5py, keras, tensorflow as tf
 import elmo_keras, elmo_keras.presets
 
-what, directory, repeats = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
+action, directory, repeats = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3])
 (weights,) = directory.glob("*.hdf5")
 tf.constant(1.0) + 1
 
@@ -46,7 +46,7 @@ before = peak()
 seconds = []
 for _ in range(repeats):
     start = time.perf_counter()
-    result = {"read": read, "load": load}[what]()
+    result = {"read": read, "load": load}[action]()
     seconds.append(time.perf_counter() - start)
     grown = grown if len(seconds) > 1 else (peak() - before) / 1024
     del result
@@ -54,10 +54,20 @@ print(seconds[0], min(seconds), grown)
 """
 
 
-def measure(what: str, directory: pathlib.Path, repeats: int) -> tuple[float, float, float]:
-    """`(seconds of the first time, least seconds, MiB of memory)` in a new process."""
+def measure(action: str, directory: pathlib.Path, repeats: int) -> tuple[float, float, float]:
+    """Measures an action in a new process.
+
+    Args:
+        action: `"read"`, h5py reads the arrays; or `"load"`, `ElmoLayer.from_preset`.
+        directory: path of the checkpoint.
+        repeats: number of repetitions in the process.
+
+    Returns:
+        Seconds of the first time, minimum seconds, and MiB that the first time added to the peak
+        memory.
+    """
     output = subprocess.run(
-        [sys.executable, "-c", MEASURE, what, str(directory), str(repeats)],
+        [sys.executable, "-c", MEASURE, action, str(directory), str(repeats)],
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -68,7 +78,7 @@ def measure(what: str, directory: pathlib.Path, repeats: int) -> tuple[float, fl
 
 
 def write_original(directory: pathlib.Path) -> None:
-    """A random checkpoint of the published original's size, 93.6 M parameters."""
+    """Writes a checkpoint of the original size, 93.6 M parameters, with random weights."""
     import elmo_keras
 
     elmo = elmo_keras.ElmoLayer(
@@ -92,13 +102,13 @@ def main() -> None:
         size = weights.stat().st_size / 2**20
         rows = {"read": [], "load": []}
         for _ in range(arguments.rounds):
-            for what, row in rows.items():
-                row.append(measure(what, directory, repeats=4))
-    medians = {what: [statistics.median(c) for c in zip(*row)] for what, row in rows.items()}
+            for action, row in rows.items():
+                row.append(measure(action, directory, repeats=4))
+    medians = {action: [statistics.median(c) for c in zip(*row)] for action, row in rows.items()}
     print(f"{size:.0f} MiB of weights, medians of {arguments.rounds} processes each, in turn")
     print(f"{'':24}{'first, s':>10}{'again, s':>10}{'memory, MiB':>13}")
-    for what, name in (("read", "h5py reads the arrays"), ("load", "from_preset")):
-        first, least, memory = medians[what]
+    for action, name in (("read", "h5py reads the arrays"), ("load", "from_preset")):
+        first, least, memory = medians[action]
         print(f"{name:24}{first:10.3f}{least:10.3f}{memory:13.0f}")
     ratios = [a / b for a, b in zip(medians["load"], medians["read"])]
     print(f"{'ratio':24}{ratios[0]:10.2f}{ratios[1]:10.2f}{ratios[2]:13.2f}")

@@ -1,27 +1,26 @@
-"""Test accuracy with a pretrained preset, against the same model without it.
+"""Compares the test accuracy of a pretrained preset with the same model from random weights.
 
     python benchmarks/pretrained.py sst2 trec ud_ewt --preset elmo_mini_en --seeds 0 1 2
 
-The models of a task differ in one thing, what turns tokens into vectors:
+The models of a task differ in the layer that computes token vectors:
 
 - `preset`: the ElmoLayer of the preset.
-- `random`: an ElmoLayer of the same architecture, its weights random.
+- `random`: an ElmoLayer of the same architecture with random weights.
 - `embedding`: for orientation, a `StringLookup` of the training words with an `Embedding` of the
   same width.
 
-Upon them stands the same head, a bidirectional LSTM (then, for a whole sentence, maximum and mean
-over time) and a Dense layer. One recipe trains them all, in two phases of Adam:
+The head is the same: a bidirectional LSTM, for sentence labels followed by the maximum and the mean
+over time, and a Dense layer. All models are trained with Adam in two phases:
 
-1. What is new learns, at the rate `RATES[0]`. Of `preset` that is the head and the mix of the
-   layers, while the pretrained weights rest; `random` and `embedding` are new as a whole and learn
-   end to end.
-2. All learns, at the lower rate `RATES[1]`, from the best epoch so far: the biLM of the preset is
-   fine-tuned, the others settle.
+1. With the learning rate `RATES[0]`. In `preset`, only the head and the mix of the layers are
+   trained, and the pretrained weights are frozen. The other models are trained as a whole.
+2. With the lower learning rate `RATES[1]`, from the best epoch of phase 1. All models are trained
+   as a whole.
 
-Epochs, batches, dropout and seeds are the same; the epoch of the best accuracy on the development
-set, of both phases, is the one that is tested. Tokens are spelt as the text that the presets were
-trained on, for all variants alike: straight quotes and brackets instead of those of the Penn
-Treebank. Appends one line a run to `pretrained.jsonl` beside this file, and prints the table.
+Epochs, batches, dropout and seeds are the same. The epoch with the best accuracy on the development
+set, of both phases, is tested. Tokens are spelt as in the text of the presets' pretraining, with
+straight quotes and brackets instead of the Penn Treebank's symbols. Appends one line per run to
+`pretrained.jsonl` in this directory, and prints the table.
 """
 
 import argparse
@@ -39,11 +38,11 @@ import elmo_keras
 RUNS = pathlib.Path(__file__).with_name("pretrained.jsonl")
 VARIANTS = ["preset", "random", "embedding"]
 COLUMNS = ["task", "variant", "preset", "sentences", "epochs", "rates", "parameters"]
-RATES = [1e-3, 3e-4]  # of the two phases
-EPOCHS = {"sst2": [3, 2], "trec": [6, 4], "ud_ewt": [2, 1]}  # of the two phases
-UNITS = 128  # of the head's LSTM, in each direction
+RATES = [1e-3, 3e-4]  # learning rates of the two phases
+EPOCHS = {"sst2": [3, 2], "trec": [6, 4], "ud_ewt": [2, 1]}  # epochs of the two phases
+UNITS = 128  # units of the head's LSTM in each direction
 DROPOUT = 0.3
-MAX_TOKENS = 640  # of a batch: about 32 sentences of SST-2
+MAX_TOKENS = 640  # tokens in a batch, about 32 sentences of SST-2
 
 QUOTES = str.maketrans("“”‘’", "\"\"''")
 SPELLINGS = {
@@ -61,9 +60,9 @@ SPELLINGS = {
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Keeps the weights of the epoch of the best accuracy on the development set.
+    """Keeps the weights of the epoch with the best accuracy on the development set.
 
-    Unlike `keras.callbacks.EarlyStopping`, through several calls of `fit`.
+    Unlike `keras.callbacks.EarlyStopping`, it compares the epochs of several calls of `fit`.
     """
 
     def __init__(self):
@@ -78,7 +77,7 @@ class KeepBest(keras.callbacks.Callback):
 
 
 def spell(part):
-    """Sentences in the spelling that the presets were trained on."""
+    """Converts sentences to the spelling of the presets' pretraining."""
 
     def spell_token(token):
         token = token.translate(QUOTES)
@@ -88,7 +87,7 @@ def spell(part):
 
 
 def sample(part, number, seed):
-    """So many of a part's sentences: SST-2 is not in a random order."""
+    """Samples sentences of a split at random, because SST-2 is not in random order."""
     chosen = random.Random(seed).sample(range(len(part.sentences)), number)
     return part._replace(
         sentences=[part.sentences[index] for index in chosen],
@@ -97,7 +96,7 @@ def sample(part, number, seed):
 
 
 def elmo_layer(variant, preset):
-    """The layer of a preset, or one of its architecture with random weights."""
+    """Loads the layer of a preset, or creates one of its architecture with random weights."""
     elmo = elmo_keras.ElmoLayer.from_preset(
         preset, dtype="float32", tokenizer="whitespace", dropout=DROPOUT
     )
@@ -105,12 +104,12 @@ def elmo_layer(variant, preset):
 
 
 def build(task, vectors, dim, labels, words):
-    """A Keras model from tokens to probabilities.
+    """Builds a Keras model from tokens to probabilities.
 
     Args:
-        task: str.
-        vectors: an ElmoLayer, or `None` for an Embedding.
-        dim: int. The width of the Embedding.
+        task: str. Name of the task.
+        vectors: ElmoLayer, or `None` for an Embedding.
+        dim: int. Size of the Embedding's vectors.
         labels: list of str.
         words: list of str. The vocabulary of the Embedding.
     """
@@ -133,7 +132,7 @@ def build(task, vectors, dim, labels, words):
 
 
 def compile_model(model, task, rate):
-    """Compiles a model, with a new optimizer."""
+    """Compiles a model with a new optimizer."""
     if task == "ud_ewt":
         metric = elmo_keras.metrics.TokenAccuracy()
     else:
@@ -146,7 +145,7 @@ def compile_model(model, task, rate):
 
 
 def batches(part, labels, shuffle=False):
-    """A tf.data.Dataset of batches of sentences of like length."""
+    """Creates a tf.data.Dataset of batches of sentences of similar length."""
 
     def to_tensors(*rows):
         return tuple(tf.convert_to_tensor(row) for row in rows)
@@ -156,7 +155,7 @@ def batches(part, labels, shuffle=False):
 
 
 def run(task, variant, seed, preset, epochs, rates, limit=None):
-    """Trains one model and returns what there is to know of it."""
+    """Trains one model and returns its results, as a line of `pretrained.jsonl`."""
     keras.utils.set_random_seed(seed)
     splits, labels = accuracy.load(task)
     train, dev, test = (spell(part) for part in splits)
@@ -211,16 +210,18 @@ def run(task, variant, seed, preset, epochs, rates, limit=None):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", nargs="*", default=list(EPOCHS), help="sst2, trec, ud_ewt")
-    parser.add_argument("--preset", required=True, help="a name or a directory")
+    parser.add_argument("--preset", required=True, help="name or directory of the preset")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="*", choices=VARIANTS, default=VARIANTS)
-    parser.add_argument("--limit", type=int, help="train on a sample of so many sentences")
-    parser.add_argument("--epochs", type=int, nargs=2, help="of the two phases")
-    parser.add_argument("--rates", type=float, nargs=2, default=RATES, help="of the two phases")
-    parser.add_argument("--output", type=pathlib.Path, default=RUNS, help="file of the runs")
+    parser.add_argument("--limit", type=int, help="number of training sentences, sampled")
+    parser.add_argument("--epochs", type=int, nargs=2, help="epochs of the two phases")
+    parser.add_argument(
+        "--rates", type=float, nargs=2, default=RATES, help="learning rates of the two phases"
+    )
+    parser.add_argument("--output", type=pathlib.Path, default=RUNS, help="file to append to")
     args = parser.parse_args()
     if unknown := set(args.tasks) - set(EPOCHS):
-        parser.error(f"tasks must be of {', '.join(EPOCHS)}. Received: {', '.join(unknown)}")
+        parser.error(f"tasks must be among {', '.join(EPOCHS)}. Received: {', '.join(unknown)}")
     for seed in args.seeds:
         for task in args.tasks:
             epochs = args.epochs or EPOCHS[task]

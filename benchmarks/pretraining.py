@@ -1,19 +1,20 @@
-"""Pretraining side by side with bilm-tf's trainer: tokens per second, perplexity, memory.
+"""Compares pretraining with bilm-tf's trainer: tokens per second, perplexity and memory.
 
     python benchmarks/pretraining.py CORPUS VALIDATION TRAINER
 
-CORPUS is a text file of tokens between spaces, a sentence a line, of a few hundred thousand tokens
-at least, and VALIDATION another one. TRAINER is the script that runs bilm-tf's trainer (as
-simple_elmo carries it, in `.peers/tf`) on a corpus: `TRAINER CORPUS FOLDER --tokens N`. It trains
-LSTMs of 512 units projected to 128, softmax over 30,003 words with 2,048 negatives, in batches of
-64 streams and windows of 20 words; elmo_keras trains the same, by the same recipe (Adagrad at 0.2,
-dropout 0.1, states that always go on), on the words of the file that the trainer wrote.
+CORPUS and VALIDATION are text files with one sentence per line, tokens separated by spaces. CORPUS
+has at least a few hundred thousand tokens. TRAINER is a script that runs bilm-tf's trainer, from
+simple_elmo in `.peers/tf`, on a corpus: `TRAINER CORPUS FOLDER --tokens N`. It trains LSTMs of 512
+units projected to 128 and a softmax over 30,003 words with 2,048 negatives, in batches of 64
+streams and windows of 20 words. elmo_keras trains the same model on the trainer's vocabulary with
+the same recipe: Adagrad with a learning rate of 0.2, dropout of 0.1, and LSTM states that are
+always carried from window to window.
 
-The programs run in turn, each in a process of its own. Tokens per second leave out the start: the
-trainer's come from the difference of its "Total time" lines, ours from the log. Perplexities are
-taken by one program, elmo_keras, of all models, by the full softmax: as bilm-tf tests, with states
-that go on from sentence to sentence, and as ELMo is used, each sentence from zero states. Writes
-`benchmarks/PRETRAINING.md`.
+The programs run in turn, each in a separate process. Tokens per second exclude the start: the
+trainer's follow from the difference between its "Total time" lines, ours from the log. elmo_keras
+computes the perplexities of all models with the full softmax, in two ways: with states carried from
+sentence to sentence, as bilm-tf tests, and with zero states before each sentence, as ELMo is used.
+Writes `benchmarks/PRETRAINING.md`.
 """
 
 import argparse
@@ -47,7 +48,7 @@ TARGETS = {"elmo_keras, float32": "2x", "elmo_keras, mixed_bfloat16": "2.5x"}
 
 
 def run_peer(trainer, corpus, folder, tokens):
-    """Tokens per second of bilm-tf's trainer, and its peak memory in MiB."""
+    """Runs bilm-tf's trainer; returns its tokens per second and its peak memory in MiB."""
     output, memory = _watch([PEER, trainer, corpus, folder, "--tokens", tokens])
     times = [float(value) for value in re.findall(r"Total time: ([\d.]+)", output)]
     per_line = 100 * BATCH_SIZE * WINDOW  # it prints every 100 batches
@@ -58,16 +59,16 @@ def run_peer(trainer, corpus, folder, tokens):
 
 
 def run_ours(name, corpus, vocabulary, folder, tokens):
-    """The same of elmo_keras."""
-    given = json.dumps([name, str(corpus), str(vocabulary), str(folder), tokens])
-    _, memory = _watch([sys.executable, __file__, "--train", given])
+    """Runs elmo_keras; returns its tokens per second and its peak memory in MiB."""
+    arguments = json.dumps([name, str(corpus), str(vocabulary), str(folder), tokens])
+    _, memory = _watch([sys.executable, __file__, "--train", arguments])
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     speeds = [line["tokens_per_second"] for line in lines if "loss" in line]
     return statistics.median(speeds[1:]), memory
 
 
 def _watch(command):
-    """Output of a program, and its peak memory in MiB."""
+    """Runs a program; returns its output and its peak memory in MiB."""
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output)
         _, status, usage = os.wait4(process.pid, 0)
@@ -80,7 +81,7 @@ def _watch(command):
 
 
 def train(name, corpus, vocabulary, folder, tokens):
-    """In a process of its own: one of `OURS`."""
+    """Trains one of the models of `OURS`; runs in a separate process."""
     from elmo_keras import BidirectionalLanguageModel, training
     from elmo_keras.files import vocabulary_file
     from elmo_keras.training import command, model_sizes
@@ -105,7 +106,12 @@ def train(name, corpus, vocabulary, folder, tokens):
 
 
 def perplexities(source, vocabulary, validation):
-    """Forward and backward with states that go on, forward and backward from zero states."""
+    """Computes a model's perplexities on the validation text.
+
+    Returns:
+        Forward and backward perplexity with carried states, then forward and backward perplexity
+        from zero states.
+    """
     import numpy as np
 
     from elmo_keras import BidirectionalLanguageModel, training
@@ -148,7 +154,7 @@ def main():
 
     names = ["bilm-tf's trainer", *OURS]
     speeds = {name: [] for name in names}
-    found = {name: [] for name in names}
+    results = {name: [] for name in names}
     memory = {}
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -169,36 +175,37 @@ def main():
                 memory.setdefault(name, peak)
                 print(f"{name}: {speed:,.0f} tokens/s, {time.time() - start:.0f} s", flush=True)
                 source = place if name == names[0] else place / "preset"
-                found[name].append(perplexities(source, vocabulary, arguments.validation))
-                print("  perplexities", [f"{value:,.1f}" for value in found[name][-1]], flush=True)
-            # After each round: a run that is cut off leaves the rounds before.
-            table = _table(names, speeds, memory, found, arguments)
+                values = perplexities(source, vocabulary, arguments.validation)
+                results[name].append(values)
+                print("  perplexities", [f"{value:,.1f}" for value in values], flush=True)
+            # Written after each round, so that an interrupted run keeps the complete rounds.
+            table = _table(names, speeds, memory, results, arguments)
             (HERE / "PRETRAINING.md").write_text(table, encoding="utf-8")
     print(table)
 
 
-def _table(names, speeds, memory, found, arguments):
+def _table(names, speeds, memory, results, arguments):
     date = time.strftime("%Y-%m-%d")
     header = [
         "trainer",
         "tokens/s",
         "ratio",
-        "asked",
+        "target",
         "peak memory, MiB",
-        "perplexity, states go on: forward",
+        "perplexity, carried states: forward",
         "backward",
-        "from zero states: forward",
+        "zero states: forward",
         "backward",
     ]
     lines = [
-        "# Pretraining, side by side with bilm-tf's trainer",
+        "# Pretraining compared with bilm-tf's trainer",
         "",
         "`python benchmarks/pretraining.py CORPUS VALIDATION TRAINER`, "
         f"{date}: {arguments.tokens:,}",
-        "tokens of the English Wikipedia of 2015, 2 cores, medians of "
-        f"{len(speeds[names[0]])} rounds in turn. LSTMs of",
-        "512 units projected to 128, 30,003 words, 2,048 negatives, batches of 64 streams, windows",
-        "of 20; both programs by bilm-tf's recipe, but for the last line.",
+        "tokens of the English Wikipedia of 2015 on 2 cores, medians of "
+        f"{len(speeds[names[0]])} rounds. The programs",
+        "ran in turn. LSTMs of 512 units projected to 128, 30,003 words, 2,048 negatives, batches",
+        "of 64 streams, windows of 20 words. All rows but the last use bilm-tf's recipe.",
         "",
         f"| {' | '.join(header)} |",
         f"| {' | '.join(['---'] * len(header))} |",
@@ -213,10 +220,10 @@ def _table(names, speeds, memory, found, arguments):
             f"{ratio:.2f}x",
             TARGETS.get(name, "-"),
             f"{memory[name]:,.0f}",
-            *(", ".join(f"{value:,.0f}" for value in values) for values in zip(*found[name])),
+            *(", ".join(f"{value:,.0f}" for value in values) for values in zip(*results[name])),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Perplexities are those of each round. Tokens per second of each:", ""]
+    lines += ["", "Perplexities are given for each round. Tokens per second of each round:", ""]
     for name in names:
         lines.append(f"- {name}: {', '.join(f'{speed:,.0f}' for speed in speeds[name])}")
     return "\n".join(lines) + "\n"

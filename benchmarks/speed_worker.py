@@ -1,9 +1,9 @@
-"""One program that `speed.py` times: a process that answers one request a line.
+"""Runs one program for `speed.py`, in a process that answers one request per line.
 
     python speed_worker.py allennlp|simple_elmo|elmo_keras CHECKPOINT [--peers DIR] [--dtype D]
 
-A request is a JSON object with `do`, the name of a method below, and its arguments; the answer is
-a JSON object with `seconds` and, where it says so, more.
+A request is a JSON object with `do`, the name of a method below, and the method's arguments. The
+answer is a JSON object with `seconds` and, from some methods, further values.
 """
 
 import argparse
@@ -18,14 +18,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def memory(field):
-    """MiB of `VmHWM` (peak) or `VmRSS` (now)."""
+    """Returns the memory of this process in MiB: `VmHWM` (peak) or `VmRSS` (current)."""
     status = pathlib.Path("/proc/self/status").read_text()
     return int(re.search(rf"{field}:\s+(\d+)", status)[1]) / 1024
 
 
 def measured(function):
-    """Seconds of a call, and the peak of the process' memory in it."""
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # sets the peak back
+    """Measures the seconds of a call and the peak memory of the process during it."""
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     start = time.perf_counter()
     function()
     return {"seconds": time.perf_counter() - start, "peak": memory("VmHWM")}
@@ -109,7 +109,7 @@ class ElmoKeras:
             loss = tf.reduce_mean(tf.square(tf.cast(self.elmo(tokens, training=True), "float32")))
         return tape.gradient(loss, self.elmo.trainable_variables)
 
-    # === What the peers do, too ===
+    # === Work that the other programs do, too ===
 
     def vectors(self, sentences, batch_size):
         def run():
@@ -134,10 +134,10 @@ class ElmoKeras:
 
         return measured(run) | {"resident": memory("VmRSS")}
 
-    # === Against the machine's limit ===
+    # === Comparison with the machine's limit ===
 
     def limit(self, rows, steps, train):
-        """The biLM on rows of one length, and its products alone, one behind the other."""
+        """Times the biLM on rows of equal length, and its matrix products one after another."""
         tf, stack = self.tf, self.elmo.bilstm
         dtype = stack.compute_dtype
         dim, units = stack.output_dim, stack.units
@@ -199,7 +199,7 @@ class ElmoKeras:
         return self.tf.reduce_sum(self.tf.cast(y, "float32"))
 
     def lengths(self, lengths, padded):
-        """A batch of ids of these lengths, or one where every row has the greatest of them."""
+        """Times a batch of rows of these lengths, or with `padded` all of the greatest length."""
         rng = self.np.random.default_rng(0)
         longest = max(lengths)
         words = rng.integers(0, 700, (len(lengths), longest))  # as many words as a text has
@@ -224,25 +224,25 @@ class ElmoKeras:
     # === Variants ===
 
     def error(self, sentences, reference):
-        """Writes the vectors to `reference`, or compares them with what lies there."""
+        """Compares the vectors with the file `reference`, or writes the file if it is missing."""
         vectors = self.np.concatenate([y for y in self.elmo.embed(sentences)])
         path = pathlib.Path(reference)
         if not path.exists():
             self.np.save(path, vectors)
             return {"seconds": 0.0}
-        true = self.np.load(path)
-        norms = self.np.linalg.norm(vectors, axis=1) * self.np.linalg.norm(true, axis=1)
-        cosine = (vectors * true).sum(axis=1) / norms
-        relative = self.np.linalg.norm(vectors - true) / self.np.linalg.norm(true)
+        expected = self.np.load(path)
+        norms = self.np.linalg.norm(vectors, axis=1) * self.np.linalg.norm(expected, axis=1)
+        cosine = (vectors * expected).sum(axis=1) / norms
+        relative = self.np.linalg.norm(vectors - expected) / self.np.linalg.norm(expected)
         return {
             "seconds": 0.0,
-            "largest": float(self.np.abs(vectors - true).max()),
+            "largest": float(self.np.abs(vectors - expected).max()),
             "relative": float(relative),
             "cosine": float(cosine.min()),
         }
 
     def quantize(self, part):
-        """int8 of all Dense layers, or of the token encoder's."""
+        """Quantizes all Dense layers, or those of the token encoder, to int8."""
         dense = (self.keras.layers.Dense,)
         whole = self.elmo if part == "all" else self.elmo.token_encoder
         for layer in whole._flatten_layers():
@@ -274,7 +274,7 @@ class ElmoKeras:
         return measured(lambda: function(ids).numpy())
 
     def saved_model(self, directory, sentences):
-        """Seconds to load, of the first call and of a later one."""
+        """Times the loading of a SavedModel, its first call and a later call."""
         keras = self.keras
         if not pathlib.Path(directory).exists():
             inputs = keras.Input((None,), dtype="string")
@@ -297,7 +297,7 @@ def main():
     parser.add_argument("--dtype", default="float32")
     arguments = parser.parse_args()
     answers = sys.stdout
-    sys.stdout = sys.stderr  # The programs print there what they like.
+    sys.stdout = sys.stderr  # Standard output is for answers only.
     classes = {"allennlp": AllenNLP, "simple_elmo": SimpleElmo, "elmo_keras": ElmoKeras}
     program = classes[arguments.program](arguments)
     print(json.dumps({"versions": program.versions}), file=answers, flush=True)

@@ -2,11 +2,10 @@
 
     python benchmarks/tokens.py FOLDER --before CHECKOUT --tokenizer words
 
-Reads the text files of a folder (also `.gz`), a paragraph a line. Splits each line with
-`split_sentences` and `Tokenizer` of the version that is imported, and in a second process with the
-version in the folder CHECKOUT. Prints how many lines differ, and why: a line that holds none of
-the characters that follow Unicode's rules counts as "unexplained", and fails the script. Prints no
-text of the corpus but the tokens of unexplained lines.
+Reads the text files of a folder (`.txt` or `.txt.gz`) with one paragraph per line. Splits each line
+with `split_sentences` and `Tokenizer` of the imported version and, in a second process, with the
+version in the folder CHECKOUT. Prints how many lines differ, and why. A line without any of the
+characters below is "unexplained": its tokens are printed, and the script fails.
 """
 
 import argparse
@@ -23,7 +22,7 @@ import regex
 
 import elmo_keras
 
-# Kinds of characters whose tokens or sentences follow Unicode's rules.
+# Characters for which the newer version follows Unicode's rules.
 KINDS = {
     "zero-width joiner or non-joiner": r"[\u200c\u200d]",
     "other format character": r"[\p{Cf}--[\u200b-\u200d]]",
@@ -72,7 +71,7 @@ def main():
 
 
 def write(paths, method, destination):
-    """Writes a line of JSON per paragraph: its text, its sentences, its tokens."""
+    """Writes one line of JSON per paragraph: its text, its sentences and its tokens."""
     print(pathlib.Path(elmo_keras.__file__).parent)
     tokenizer = elmo_keras.text.Tokenizer(method)
     with open(destination, "w", encoding="utf-8") as file:
@@ -88,7 +87,7 @@ def write(paths, method, destination):
 
 
 def compare(before, after):
-    """Prints the counts; gives the number of unexplained lines."""
+    """Prints the counts, and returns the number of unexplained lines."""
     total, kinds = collections.Counter(), collections.Counter()
     with open(before, encoding="utf-8") as old, open(after, encoding="utf-8") as new:
         for old_line, new_line in zip(old, new, strict=True):
@@ -107,14 +106,14 @@ def compare(before, after):
                 if parts[0] == parts[1]:
                     continue
                 total[f"lines whose {name} differ"] += 1
-                found = [
+                explanations = [
                     kind
                     for kind, pattern in reasons.items()
                     if any(regex.search(f"(?V1){pattern}", part) for part in changed(*parts, text))
                 ]
-                for kind in found or ["unexplained"]:
+                for kind in explanations or ["unexplained"]:
                     kinds[f"{name}: {kind}"] += 1
-                if not found:
+                if not explanations:
                     print("unexplained:", sorted(set(parts[0]) ^ set(parts[1]))[:10])
     for counts in (total, kinds):
         for name, count in counts.items():
@@ -123,7 +122,7 @@ def compare(before, after):
 
 
 def changed(before, after, text):
-    """The parts that one version alone has; the whole text if they are the same in two orders."""
+    """Returns the parts that only one version has, or the whole text if only the order differs."""
     return set(before) ^ set(after) or {text}
 
 
