@@ -142,7 +142,7 @@ class _ElmoHyperModel(keras_tuner.HyperModel):
         """Returns a new ElmoLayer with the weights of the source."""
         train, rate = values.pop("train"), values.pop("mix_regularizer", 0.0)
         l2 = keras.regularizers.L2(rate) if rate else None
-        # A copy, because deserialisation may change the config.
+        # A copy, because deserialization may change the config.
         config = copy.deepcopy(self._config) | values | {"mix_regularizer": l2, "trainable": True}
         layer = self._layer_class.from_config(config)
         layer.build((None, None))

@@ -1,4 +1,4 @@
-"""The command line: how it starts, and what it writes besides its own lines."""
+"""The command line: imports at start, help, errors, and a terminal without TensorFlow's log."""
 
 import importlib.util
 import json
@@ -26,7 +26,7 @@ needs_jax = pytest.mark.skipif(
 
 
 def run(*arguments, backend=None, **environment):
-    """Run Python with the user's environment: the tests' own settings are removed."""
+    """Runs Python in the user's environment, without the settings of the tests."""
     own = {"TF_CPP_MIN_LOG_LEVEL", "KERAS_BACKEND"}
     inherited = {name: value for name, value in os.environ.items() if name not in own}
     chosen = {"KERAS_BACKEND": backend} if backend else {}
@@ -61,7 +61,7 @@ HEAVY = {"elmo_keras", "keras", "tensorflow", "jax", "torch", "numpy", "h5py"}
 
 
 def start(arguments):
-    """The exit code of the command and the modules that it has imported."""
+    """Runs a command, and returns its exit code and the names of the imported packages."""
     process = run("-c", MODULES, *arguments.split())
     assert process.returncode == 0, process.stderr
     return json.loads(process.stdout.splitlines()[-1])
@@ -110,7 +110,7 @@ def test_version():
     assert result.output == f"elmo-keras {elmo_keras.__version__}\n"
 
 
-def test_a_typo_is_told():
+def test_misspelt_command_gets_a_suggestion():
     result = CliRunner().invoke(app, ["demmo"])
     assert result.exit_code == 2
     assert "demo" in result.output
@@ -123,9 +123,9 @@ LOG = [
     "I0000 00:00:1700000000.000000    1234 port.cc:153] oneDNN custom operations are on.\n",
     "W0000 00:00:1700000000.000000    1234 gpu_device.cc:1] Skipping registering GPU devices.\n",
     "E0000 00:00:1700000000.000000    1234 a.cc:1] An error.\n",
-    "Text of another kind.\n",
+    "Other text.\n",
 ]
-# A stand-in that writes to the file descriptor while it is loaded, as TensorFlow's libraries do.
+# A replacement of TensorFlow that writes to the file descriptor, as its libraries do at import.
 LOADING = f"import os\nos.write(2, {''.join(LOG).encode()})\n"
 IMPORTING = """
 import sys
@@ -138,7 +138,7 @@ print("After.", file=sys.stderr)
 
 
 @pytest.mark.parametrize("level, expected", [("3", LOG[3:]), ("2", LOG[3:]), ("0", LOG)])
-def test_loading_shows_errors_only(tmp_path, level, expected):
+def test_import_shows_only_errors(tmp_path, level, expected):
     (tmp_path / "tensorflow.py").write_text(LOADING)
     path = f"{tmp_path}{os.pathsep}{ROOT}"
     process = run("-c", IMPORTING, PYTHONPATH=path, TF_CPP_MIN_LOG_LEVEL=level)
@@ -146,7 +146,7 @@ def test_loading_shows_errors_only(tmp_path, level, expected):
     assert process.stderr == "".join([*expected, "After.\n"])
 
 
-def test_loading_that_fails_keeps_its_traceback(tmp_path):
+def test_failed_import_keeps_its_traceback(tmp_path):
     (tmp_path / "tensorflow.py").write_text(LOADING + "raise OSError('a library is damaged')\n")
     process = run("-c", IMPORTING, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert process.returncode == 1
@@ -155,7 +155,7 @@ def test_loading_that_fails_keeps_its_traceback(tmp_path):
 
 
 @needs_tensorflow
-def test_a_command_prints_its_own_lines_only(tmp_path):
+def test_command_prints_only_its_own_lines(tmp_path):
     (tmp_path / "[red]corpus.txt").write_text("The cat sat.\nThe dog sat.\n")
     words = tmp_path / "[red]words.txt"
     process = elmo_keras_command("vocabulary", tmp_path, "--output", words, "--size", 5)
@@ -168,7 +168,7 @@ def test_a_command_prints_its_own_lines_only(tmp_path):
 
 
 @needs_tensorflow
-def test_an_error_is_one_sentence(tmp_path):
+def test_error_is_one_line(tmp_path):
     process = elmo_keras_command("convert", tmp_path / "absent", tmp_path / "out")
     assert process.returncode == 1
     assert process.stdout == ""

@@ -29,7 +29,7 @@ def load_sst2() -> Splits:
 
     The data set holds the sentences of the Stanford Sentiment Treebank, without phrases and neutral
     sentences: 6,920 for training, 872 for development and 1,821 for testing. They are cased and
-    tokenised, with one space between tokens. (GLUE's SST-2 also holds phrases and is in lower case,
+    tokenized, with one space between tokens. (GLUE's SST-2 also holds phrases and is in lower case,
     so results are not comparable.) In three training sentences, a token such as `8 1/2` that
     contains a no-break space is omitted.
 

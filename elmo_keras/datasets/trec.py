@@ -22,7 +22,7 @@ def load_trec(fine: bool = False) -> Splits:
     """Loads TREC: questions and the type of their answers.
 
     There are 4,924 questions for training, 528 for development and 500 for testing. They are cased
-    and tokenised, with one space between tokens. The 6 coarse types are `"ABBR"`, `"DESC"`,
+    and tokenized, with one space between tokens. The 6 coarse types are `"ABBR"`, `"DESC"`,
     `"ENTY"`, `"HUM"`, `"LOC"` and `"NUM"`. There are 50 fine types such as `"LOC:city"`, of which
     42 occur in the test set.
 

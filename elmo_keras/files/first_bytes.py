@@ -59,13 +59,13 @@ _OTHERS = (
 _GIT_LFS = b"version https://git-lfs.github.com/spec/"
 
 
-class Found(NamedTuple):
+class ForeignFormat(NamedTuple):
     """A format that is not UTF-8 text.
 
     Attributes:
         name: str. Name of the format, as used in "Received: NAME."
         advice: str or `None`. How to convert the file to text, one or more sentences; `None` if
-            that depends on the content.
+            the conversion depends on the content.
     """
 
     name: str
@@ -77,7 +77,7 @@ def find_foreign(
     path: str | os.PathLike,
     compression: str | None = None,
     member: str | None = None,
-) -> Found | None:
+) -> ForeignFormat | None:
     """Detects a format or an encoding that cannot be read as UTF-8 text.
 
     UTF-16 and UTF-32 are detected by their byte order mark, or else by their zero bytes.
@@ -90,7 +90,7 @@ def find_foreign(
         member: str. Name of the file in a zip archive. Defaults to `None`.
 
     Returns:
-        `Found`, or `None` for text and for unknown binary formats.
+        The `ForeignFormat`, or `None` for text and for unknown binary formats.
 
     Example:
 
@@ -105,24 +105,28 @@ def find_foreign(
         advice = (
             f"Convert it: `{command} > utf8.txt`, or save it as UTF-8 in the program that wrote it."
         )
-        return Found(f"{encoding} text", advice)
+        return ForeignFormat(f"{encoding} text", advice)
     head = head[:SAMPLE]
     for magic, name, tool in _COMPRESSIONS:
         if re.match(magic, head, re.DOTALL):
             command = _piped(tool, path, compression, member)
-            return Found(name, f"Unpack it first: `{command} > unpacked.txt`.")
+            return ForeignFormat(name, f"Unpack it first: `{command} > unpacked.txt`.")
     for magic, name, tool in _ARCHIVES:
         if re.match(magic, head, re.DOTALL):
             # tar unpacks compressed archives as well.
             if compression is None or (tool == "tar -xf" and compression != "zip"):
                 command = f"{tool} {shlex.quote(os.fspath(path))}"
-                return Found(name, f"Unpack it first: `{command}`, and name the file in it.")
-            return Found(name, "Unpack both first, and name the file in it.")
+                return ForeignFormat(
+                    name, f"Unpack it first: `{command}`, and name the file in it."
+                )
+            return ForeignFormat(name, "Unpack both first, and name the file in it.")
     for magic, name in _OTHERS:
         if re.match(magic, head, re.DOTALL):
-            return Found(name, None)
+            return ForeignFormat(name, None)
     if head.startswith(_GIT_LFS):
-        return Found("a pointer of Git LFS in place of the file", "Fetch it: `git lfs pull`.")
+        return ForeignFormat(
+            "a pointer of Git LFS in place of the file", "Fetch it: `git lfs pull`."
+        )
     return None
 
 
@@ -148,10 +152,10 @@ def check_is_text(
 
     >>> check_is_text("naïve".encode(), "text.txt", "text")
     """
-    found = find_foreign(head, path, compression)
-    if found is not None:
-        advice = found.advice or "Give the text itself, as UTF-8."
-        raise ValueError(f"{path} must be {must_be}. Received: {found.name}. {advice}")
+    foreign = find_foreign(head, path, compression)
+    if foreign is not None:
+        advice = foreign.advice or "Give the text itself, as UTF-8."
+        raise ValueError(f"{path} must be {must_be}. Received: {foreign.name}. {advice}")
 
 
 def is_gzip(head: bytes) -> bool:

@@ -59,13 +59,13 @@ def find(path: pathlib.Path, dim: int | None) -> tuple[Source, Text | Binary]:
     """
     with open(path, "rb") as file:
         head = file.read(first_bytes.SAMPLE)
-    found = first_bytes.find_foreign(head, path)
-    kind = None if found is None else found.name
-    if kind == first_bytes.GZIP:
+    foreign = first_bytes.find_foreign(head, path)
+    format = None if foreign is None else foreign.name
+    if format == first_bytes.GZIP:
         return _detect(Source(path, "gzip"), dim)
-    if kind == first_bytes.BZIP2:
+    if format == first_bytes.BZIP2:
         return _detect(Source(path, "bz2"), dim)
-    if kind != first_bytes.ZIP:
+    if format != first_bytes.ZIP:
         return _detect(Source(path), dim)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -104,20 +104,20 @@ def _detect(source: Source, dim: int | None) -> tuple[Source, Text | Binary]:
     _check_format(source, b"".join(head)[: first_bytes.SAMPLE], header)
     lines = [(number, content(line, number)) for number, line in enumerate(head, 1)]
     body = [(number, line) for number, line in lines[1 if header else 0 :] if line]
-    num_words = said = None
+    num_words = header_dim = None
     if header:
         # Python refuses to parse thousands of digits; the first 20 are enough to reject the number.
-        num_words, said = (int(number[:20]) for number in header.groups())
-        if num_words < 1 or not 1 <= said <= MAX_DIM or not body:
+        num_words, header_dim = (int(number[:20]) for number in header.groups())
+        if num_words < 1 or not 1 <= header_dim <= MAX_DIM or not body:
             raise ValueError(
                 f"The header of {source.name} must give the number of words that follow, and the "
                 f"number of values in a vector, at most {MAX_DIM:,}. Received: {shown(head[0])} as "
                 f"line 1{'' if body else ' and nothing after it'}. {DAMAGED}"
             )
-        if dim not in (None, said):
-            raise _other_dim(source.name, dim, said)
-        if not _is_text(head[1:], body[0][1], said):
-            return source, Binary(source.name, said, num_words)
+        if dim not in (None, header_dim):
+            raise _other_dim(source.name, dim, header_dim)
+        if not _is_text(head[1:], body[0][1], header_dim):
+            return source, Binary(source.name, header_dim, num_words)
     if not body:
         raise ValueError(f"{source.name} must hold {_EXPECTED}. Received: blank lines. {DAMAGED}")
     if not head[-1].endswith(b"\n") and lines[-1][1]:
@@ -126,60 +126,76 @@ def _detect(source: Source, dim: int | None) -> tuple[Source, Text | Binary]:
             body.pop()
         elif room <= 0:
             raise line_too_long(source.name, body[0][0])
-    counts = [count_numbers(line) for _, line in body]
+    return source, Text(source.name, _text_dim(source.name, body, header_dim, dim), num_words)
+
+
+def _text_dim(
+    name: str, body: Sequence[tuple[int, bytes]], header_dim: int | None, dim: int | None
+) -> int:
+    """Returns the number of values in a vector of a text file, and checks the layout.
+
+    Args:
+        name: name of the file, for errors.
+        body: numbers and contents of the lines that are neither blank nor a header.
+        header_dim: number of values in a vector according to the header; `None` without a header.
+        dim: number of values in a vector that the caller requires, or `None`.
+    """
+    lines = [line for _, line in body]
+    place = f"{shown(lines[0])} as line {body[0][0]}"
+    counts = [count_numbers(line) for line in lines]
     # Use the median: a word with spaces may end in a number, and single lines may be damaged.
-    most = statistics.median_high(counts)
-    place = f"{shown(body[0][1])} as line {body[0][0]}"
-    if not 1 <= most <= MAX_DIM:
+    actual_dim = statistics.median_high(counts)
+    if not 1 <= actual_dim <= MAX_DIM:
         advice = (
             _DECIMAL_POINTS
-            if re.search(rb"[,;|] ?[+-]?\.?\d", body[0][1])
+            if re.search(rb"[,;|] ?[+-]?\.?\d", lines[0])
             else "Pass a text file (.txt, .vec) of word2vec, fastText or GloVe, or a binary file "
             "of word2vec."
         )
-        raise _other_layout(source.name, place, advice)
-    _check_that_there_are_words(source.name, [line for _, line in body], counts, said, dim)
-    asked = said or dim or most
-    fits = statistics.median_low(counts) <= asked <= most
-    _check_words(source.name, [split(n, asked if fits else most)[0] for _, n in body], place)
-    if not fits:
-        if not said:
-            raise _other_dim(source.name, dim, most)
-        raise ValueError(
-            f"The header of {source.name} must give the number of values in a vector, {most}. "
-            f"Received: {said}, the second number of line 1. {DAMAGED}"
-        )
-    return source, Text(source.name, asked, num_words)
+        raise _other_layout(name, place, advice)
+    _check_that_there_are_words(name, lines, counts, header_dim, dim)
+    expected_dim = header_dim or dim or actual_dim
+    is_right = statistics.median_low(counts) <= expected_dim <= actual_dim
+    split_dim = expected_dim if is_right else actual_dim
+    _check_words(name, [split(line, split_dim)[0] for line in lines], place)
+    if is_right:
+        return expected_dim
+    if not header_dim:
+        raise _other_dim(name, dim, actual_dim)
+    raise ValueError(
+        f"The header of {name} must give the number of values in a vector, {actual_dim}. "
+        f"Received: {header_dim}, the second number of line 1. {DAMAGED}"
+    )
 
 
 def _check_format(source: Source, head: bytes, header: re.Match[bytes] | None) -> None:
     """Raises a ValueError for a known format that does not hold word vectors."""
     member = None if source.member is None else source.member.filename
-    found = first_bytes.find_foreign(head, source.path, source.compression, member)
+    foreign = first_bytes.find_foreign(head, source.path, source.compression, member)
     # UTF-16 is detected by its zero bytes, but binary vectors after a header have zeros as well.
-    if found is None or (header and first_bytes.find_encoding(head)):
+    if foreign is None or (header and first_bytes.find_encoding(head)):
         return
     path = str(source.path) if source.compression is None else "UNPACKED"
-    advice = found.advice
-    if found.name == first_bytes.FASTTEXT:
+    advice = foreign.advice
+    if foreign.name == first_bytes.FASTTEXT:
         advice = (
             "Pass the .vec file instead, which fastText and its publishers provide with the .bin. "
             f"If it is missing, `fasttext print-word-vectors {shlex.quote(path)} < words.txt"
             " > vectors.txt` writes the vectors of the words in words.txt."
         )
-    elif found.name == first_bytes.PICKLE:
+    elif foreign.name == first_bytes.PICKLE:
         advice = (
             f"Convert it with gensim: `KeyedVectors.load({path!r}).save_word2vec_format"
             '("vectors.txt")`, or `Word2Vec.load(...).wv.save_word2vec_format(...)` for a complete '
             "model."
         )
-    elif found.name == first_bytes.NUMPY:
+    elif foreign.name == first_bytes.NUMPY:
         advice = (
             "It has numbers but no words (gensim saves the words in a separate .kv file). "
             f"{_WORD_THEN_NUMBERS}"
         )
     raise ValueError(
-        f"{source.name} must hold {_EXPECTED}. Received: {found.name}. "
+        f"{source.name} must hold {_EXPECTED}. Received: {foreign.name}. "
         f"{advice or _WORD_THEN_NUMBERS}"
     )
 
@@ -203,7 +219,11 @@ def _is_text(lines: Sequence[bytes], first: bytes, dim: int) -> bool:
 
 
 def _check_that_there_are_words(
-    name: str, lines: Sequence[bytes], counts: Sequence[int], said: int | None, dim: int | None
+    name: str,
+    lines: Sequence[bytes],
+    counts: Sequence[int],
+    header_dim: int | None,
+    dim: int | None,
 ) -> None:
     """Raises a ValueError for a table of numbers without words, such as numpy.savetxt writes.
 
@@ -214,8 +234,8 @@ def _check_that_there_are_words(
         name: name of the file, for errors.
         lines: lines of the body that are not blank.
         counts: `count_numbers` of each line.
-        said: number of values in a vector according to the header; `None` without a header.
-        dim: the caller's number of values in a vector, or `None`.
+        header_dim: number of values in a vector according to the header; `None` without a header.
+        dim: number of values in a vector that the caller requires, or `None`.
     """
     indented = [line.startswith((b" ", b"\t")) for line in lines]
     # The first part of each line, and the rest of the line.
@@ -225,11 +245,11 @@ def _check_that_there_are_words(
         and count_numbers(b" " + line) == count + (not is_indented)
         for line, part, count, is_indented in zip(lines, first, counts, indented)
     ]
-    if said is not None:
+    if header_dim is not None:
         # The header's `dim` tells whether the first number is a word. But a "header" may also be
         # the first row of a table with two columns.
-        has_words = max(counts) == said or any(indented)
-        is_table = all(are_numbers) and not has_words and set(counts) <= {said - 1, 1}
+        has_words = max(counts) == header_dim or any(indented)
+        is_table = all(are_numbers) and not has_words and set(counts) <= {header_dim - 1, 1}
     elif all(are_numbers):
         parts = (part for numbers in rest for part in numbers.split(None, MAX_DIM))
         has_names = all(map(_INTEGER.fullmatch, first)) and len(set(first)) == len(first)

@@ -127,8 +127,8 @@ def test_numbers_are_not_utf16(dtype):
     ],
 )
 def test_command_of_the_advice(path, compression, member, command):
-    found = find_foreign("a b c\n".encode("utf-16"), path, compression, member)
-    assert f"`{command}`" in found.advice
+    foreign = find_foreign("a b c\n".encode("utf-16"), path, compression, member)
+    assert f"`{command}`" in foreign.advice
 
 
 @pytest.mark.parametrize(
