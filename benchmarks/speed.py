@@ -179,9 +179,9 @@ def main():
         "and the",
         "character CNN. The programs of each line ran in turn; figures are medians of "
         f"{arguments.rounds} rounds or more.",
-        "The machine is shared: absolute figures vary by 10 % and more between runs. A target is "
-        "the ratio or",
-        "time that the project aims for; where there are two, they are for the two dtypes.",
+        "The machine is shared: absolute figures vary by 10 % and more between runs. A target is a "
+        "ratio that",
+        "the project aims for; two targets are for the two ratios of a row.",
     ]
     results = HERE / "RESULTS.md"
     lines = [*head, *bench.lines]

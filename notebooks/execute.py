@@ -1,8 +1,8 @@
-"""Executes notebooks, each in a kernel of its own, and fails where one does.
+"""Executes notebooks, each in a separate kernel, and fails if a cell raises an error.
 
 ```
-python notebooks/execute.py notebooks/*.ipynb             # nothing is written
-python notebooks/execute.py --inplace notebooks/*.ipynb   # the outputs are written back
+python notebooks/execute.py notebooks/*.ipynb             # writes nothing
+python notebooks/execute.py --inplace notebooks/*.ipynb   # writes the outputs
 ```
 """
 
@@ -19,11 +19,11 @@ TIMEOUT = 300.0  # seconds for a whole notebook
 
 
 def execute(path: pathlib.Path, inplace: bool) -> None:
-    """Executes one notebook, in the folder where it lies.
+    """Executes one notebook in its own folder.
 
     Args:
-        path: the notebook.
-        inplace: whether its outputs are written back to it.
+        path: path of the notebook.
+        inplace: whether to write the outputs to the file.
 
     Raises:
         CellExecutionError: if a cell raises.
