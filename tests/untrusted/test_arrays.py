@@ -18,20 +18,20 @@ IGNORED = ("/Adagrad", "global_step", "train_perplexity")
 ROW_MORE = ("char_embed", "lm/char_embed", "module/bilm/char_embed")
 
 
-def outcomes(one, change, is_own):
+def outcomes(target, change, is_own):
     """Changes each array of a model in turn, and returns the unexpected outcomes by name."""
-    arrays = read_arrays(one.weights)
+    arrays = read_arrays(target.weights)
     wrong = {}
     for name, array in arrays.items():
         new = change(array)
         if name.startswith(OWN) is not is_own or (new is None and change is not CHANGES["removed"]):
             continue
         rest = {key: value for key, value in arrays.items() if key != name}
-        write_arrays(one.weights, rest if new is None else {**rest, name: new})
-        outcome = one.load()
+        write_arrays(target.weights, rest if new is None else {**rest, name: new})
+        outcome = target.load()
         is_fine = name.endswith(IGNORED) or (change is CHANGES["row more"] and name in ROW_MORE)
         try:
-            assert_loaded(outcome) if is_fine else assert_refused(outcome, one.weights.name)
+            assert_loaded(outcome) if is_fine else assert_refused(outcome, target.weights.name)
         except AssertionError:
             wrong[name] = outcome
     return wrong
@@ -63,6 +63,6 @@ MORE = [
 
 @pytest.mark.parametrize("format, name", MORE, ids=str)
 def test_additional_arrays(model, format, name):
-    one = model(format)
-    write_arrays(one.weights, read_arrays(one.weights) | {name: np.ones(3, "float32")})
-    one.assert_refused(one.named, "not used")
+    target = model(format)
+    write_arrays(target.weights, read_arrays(target.weights) | {name: np.ones(3, "float32")})
+    target.assert_refused(target.named, "not used")

@@ -169,7 +169,7 @@ HOSTILE = {
     "cycles": beside(cycles),
     "deep groups": beside(deep_groups),
     "many arrays": beside(many_arrays),
-    "name that is no text": beside(lambda file: file.create_dataset(b"\xff", data=[1.0])),
+    "name that is not UTF-8": beside(lambda file: file.create_dataset(b"\xff", data=[1.0])),
 }
 ARRAYS = {
     "characters": "char_embed",
@@ -181,6 +181,6 @@ ARRAYS = {
 @pytest.mark.parametrize("format", ARRAYS)
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_hdf5(model, format, what):
-    one = model(format)
-    HOSTILE[what](one.weights, ARRAYS[format])
-    one.assert_refused(one.named)
+    target = model(format)
+    HOSTILE[what](target.weights, ARRAYS[format])
+    target.assert_refused(target.named)

@@ -16,25 +16,25 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("form", ["directory", "zip", "zip with a folder"])
 @pytest.mark.parametrize("format", FORMATS)
-def test_good_models_load_and_damaged_ones_do_not(model, format, form, tmp_path):
-    one = model(format)
+def test_complete_and_damaged_models(model, format, form, tmp_path):
+    target = model(format)
 
     def source():
         if form == "directory":
-            return one.directory
+            return target.directory
         path = tmp_path / "model.zip"
         with zipfile.ZipFile(path, "w") as archive:
-            for file in one.directory.rglob("*"):
-                top = one.directory.parent if form != "zip" else one.directory
+            for file in target.directory.rglob("*"):
+                top = target.directory.parent if form != "zip" else target.directory
                 archive.write(file, file.relative_to(top))
         return path
 
-    assert_loaded(one.load(source()))
-    arrays = read_arrays(one.weights)
+    assert_loaded(target.load(source()))
+    arrays = read_arrays(target.weights)
     name = next(name for name in arrays if name.endswith(("embedding", "kernel", "W_0")))
     arrays[name][0, 0] = np.nan
-    write_arrays(one.weights, arrays)
-    assert_refused(one.load(source()), one.named, "NaN")
+    write_arrays(target.weights, arrays)
+    assert_refused(target.load(source()), target.named, "NaN")
 
 
 CUT = [
@@ -52,18 +52,18 @@ CUT = [
 
 
 @pytest.mark.parametrize("format, file, words", CUT, ids=str)
-def test_files_cut_short(model, format, file, words):
-    one = model(format)
-    path = one.directory / file
+def test_truncated_files(model, format, file, words):
+    target = model(format)
+    path = target.directory / file
     content = path.read_bytes()
     for share in np.linspace(0, 0.99, 20):
         kept = content[: int(share * len(content))]
         path.write_bytes(kept)
         # A vocabulary without its last line break is complete.
         if file == "vocabulary.txt" and kept.decode(errors="replace").split("\n") == WORDS:
-            assert_loaded(one.load())
+            assert_loaded(target.load())
         else:
-            one.assert_refused(words)
+            target.assert_refused(words)
 
 
 DAMAGED = [
@@ -81,9 +81,9 @@ DAMAGED = [
 @pytest.mark.parametrize("format, file", DAMAGED, ids=str)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_bytes(model, format, file, damage):
-    one = model(format)
-    path = one.directory / file
-    assert outcomes_of_damage(path, damage, one.load, str(one.directory)) == {}
+    target = model(format)
+    path = target.directory / file
+    assert outcomes_of_damage(path, damage, target.load, str(target.directory)) == {}
 
 
 ABSENT = [
@@ -109,25 +109,25 @@ ABSENT = [
 
 @pytest.mark.parametrize("format, file, word", ABSENT, ids=str)
 def test_absent_files(model, format, file, word):
-    one = model(format)
-    (one.directory / file).unlink()
-    assert_loaded(one.load()) if word is None else one.assert_refused(word)
+    target = model(format)
+    (target.directory / file).unlink()
+    assert_loaded(target.load()) if word is None else target.assert_refused(word)
 
 
 @pytest.mark.parametrize("which", ["options", "weights"])
 def test_a_directory_instead_of_a_file(model, which):
-    one = model("characters")
-    folder = one.directory / "folder.json"
+    target = model("characters")
+    folder = target.directory / "folder.json"
     folder.mkdir()
-    pair = [one.directory / "options.json", one.weights]
+    pair = [target.directory / "options.json", target.weights]
     pair[which == "weights"] = folder
-    assert_refused(one.load(pair), "folder.json")
+    assert_refused(target.load(pair), "folder.json")
 
 
 def test_links_are_not_followed_during_detection(model):
     """Opening a pipe without a writer blocks forever."""
-    one = model("characters")
-    os.mkfifo(one.directory / "pipe")
-    with h5py.File(one.directory / "more.hdf5", "w") as file:
+    target = model("characters")
+    os.mkfifo(target.directory / "pipe")
+    with h5py.File(target.directory / "more.hdf5", "w") as file:
         file["char_embed"] = h5py.ExternalLink("pipe", "/x")
-    one.assert_refused("more.hdf5")
+    target.assert_refused("more.hdf5")

@@ -30,13 +30,13 @@ WORD_PATHS = [("words", ("n_tokens_vocab",))]
 @pytest.mark.parametrize("format, path", CHARACTER_PATHS + WORD_PATHS, ids=dotted)
 @pytest.mark.parametrize("name", [*VALUES, REMOVED])
 def test_values_of_options(model, format, path, name):
-    one = model(format)
-    file = one.directory / "options.json"
+    target = model(format)
+    file = target.directory / "options.json"
     file.write_text(json.dumps(changed(json.loads(file.read_text()), path, name)))
     if name in FINE.get(dotted(path), []):
-        assert_loaded(one.load())
+        assert_loaded(target.load())
     else:
-        one.assert_refused(str(one.directory))
+        target.assert_refused(str(target.directory))
 
 
 NUMBERS = [
@@ -61,23 +61,23 @@ NUMBERS = [
 @pytest.mark.parametrize("key, value", NUMBERS, ids=lambda value: str(value)[:30])
 @pytest.mark.parametrize("longest", [50, 10**6])
 def test_unbounded_numbers(model, key, value, longest):
-    """Also if `max_characters_per_token`, on which no weight depends, would allow them."""
-    one = model("characters")
+    """A large `max_characters_per_token`, which no weight depends on, must not permit them."""
+    target = model("characters")
     options = small_models.options(n_layers=1, max_characters_per_token=longest)
     *parents, last = key.split(".")
     part = options
     for parent in parents:
         part = part[parent]
     part[last] = value
-    (one.directory / "options.json").write_text(json.dumps(options))
-    one.assert_refused(str(one.directory))
+    (target.directory / "options.json").write_text(json.dumps(options))
+    target.assert_refused(str(target.directory))
 
 
 def test_more_digits_than_python_reads(model):
-    one = model("characters")
-    text = (one.directory / "options.json").read_text()
-    (one.directory / "options.json").write_text(text.replace("16", "9" * 5000))
-    one.assert_refused("options.json must be a JSON file")
+    target = model("characters")
+    text = (target.directory / "options.json").read_text()
+    (target.directory / "options.json").write_text(text.replace("16", "9" * 5000))
+    target.assert_refused("options.json must be a JSON file")
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_more_digits_than_python_reads(model):
 )
 def test_json_nested_deeply(model, format, file):
     """JSON that Python can just parse must not be too deep to be printed in an error."""
-    one = model(format)
+    target = model(format)
     for depth in DEPTHS:
         for key in ("lstm", "registered_name"):
             text = f'{{"{key}": {"[" * depth + "]" * depth}}}'
-            (one.directory / file).write_text(text)
-            one.assert_refused(file)
+            (target.directory / file).write_text(text)
+            target.assert_refused(file)

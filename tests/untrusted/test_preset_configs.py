@@ -117,34 +117,34 @@ WORD_CONFIGS = {
     [("preset", what) for what in CONFIGS] + [("preset of words", what) for what in WORD_CONFIGS],
 )
 def test_hostile_configs(model, jail, format, what):
-    one = model(format)
-    file = one.directory / "config.json"
+    target = model(format)
+    file = target.directory / "config.json"
     config = json.loads(file.read_text())
     (CONFIGS | WORD_CONFIGS)[what](config)
     file.write_text(json.dumps(config))
-    one.assert_refused(str(one.directory))
+    target.assert_refused(str(target.directory))
     assert not jail.is_trapped()
 
 
 @pytest.mark.parametrize("state, rows", [("warm", 1), ("carry", 10**7)])
 def test_missing_states(model, state, rows):
-    one = model("preset")
-    file = one.directory / "config.json"
+    target = model("preset")
+    file = target.directory / "config.json"
     config = json.loads(file.read_text())
     config["config"].update(state=state, max_rows=rows)
     file.write_text(json.dumps(config))
-    arrays = read_arrays(one.weights)
+    arrays = read_arrays(target.weights)
     kept = {key: array for key, array in arrays.items() if not key.startswith("lstm_states/")}
-    write_arrays(one.weights, kept)
-    one.assert_refused(one.named, "missing: lstm_states/")
+    write_arrays(target.weights, kept)
+    target.assert_refused(target.named, "missing: lstm_states/")
 
 
 @pytest.mark.parametrize("name", ["elmo_keras>CharCNN", "x", None, []])
 def test_presets_of_other_classes(model, name):
-    one = model("preset")
-    file = one.directory / "config.json"
+    target = model("preset")
+    file = target.directory / "config.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "registered_name": name}))
-    one.assert_refused("registered_name")
+    target.assert_refused("registered_name")
 
 
 # By path of a key: the values that are valid, or that Keras accepts as equivalent.
@@ -180,17 +180,17 @@ VALUES_OF_CONFIGS = {
 }
 
 
-def outcomes_of_configs(one, paths, names):
+def outcomes_of_configs(target, paths, names):
     """Sets values in a preset's config, and returns the unexpected outcomes by path and value."""
-    file = one.directory / "config.json"
+    file = target.directory / "config.json"
     config = json.loads(file.read_text())
     wrong = {}
     for path in paths:
         for name in names:
             file.write_text(json.dumps(changed(config, path, name)))
-            outcome = one.load()
+            outcome = target.load()
             try:
-                assert_refused(outcome, str(one.directory))
+                assert_refused(outcome, str(target.directory))
             except AssertionError:
                 wrong[dotted(path), name] = outcome
     return wrong
@@ -208,8 +208,8 @@ def test_values_of_configs(model, key):
 @pytest.mark.parametrize("name", [*VALUES, REMOVED])
 def test_all_values_of_configs(model, name):
     """Also for keys that Keras reads or ignores: a config that is not refused must load."""
-    one = model("preset")
-    config = json.loads((one.directory / "config.json").read_text())
-    wrong = outcomes_of_configs(one, paths_of(config), [name])
+    target = model("preset")
+    config = json.loads((target.directory / "config.json").read_text())
+    wrong = outcomes_of_configs(target, paths_of(config), [name])
     for outcome in wrong.values():
         assert_loaded(outcome)

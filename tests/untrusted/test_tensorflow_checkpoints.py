@@ -55,18 +55,18 @@ VARIABLES = {
 @pytest.mark.parametrize("format", TENSORFLOW)
 @pytest.mark.parametrize("what", VARIABLES)
 def test_hostile_variables(model, format, what):
-    one = model(format)
-    arrays = read_arrays(one.weights)
+    target = model(format)
+    arrays = read_arrays(target.weights)
     name = next(name for name in arrays if name.endswith("char_embed"))
-    slices = VARIABLES[what](arrays, name, one.directory)
-    write_arrays(one.weights, arrays, slices)
-    one.assert_refused(one.named)
+    slices = VARIABLES[what](arrays, name, target.directory)
+    write_arrays(target.weights, arrays, slices)
+    target.assert_refused(target.named)
 
 
 @pytest.mark.parametrize("format", TENSORFLOW)
 def test_an_index_and_the_data_of_another_checkpoint(model, format):
-    one = model(format)
-    index = one.weights.with_name(f"{one.weights.name}.index").read_bytes()
-    write_arrays(one.weights, {key: x + 1 for key, x in read_arrays(one.weights).items()})
-    one.weights.with_name(f"{one.weights.name}.index").write_bytes(index)
-    one.assert_refused(one.named, "damaged or cut short")
+    target = model(format)
+    index = target.weights.with_name(f"{target.weights.name}.index").read_bytes()
+    write_arrays(target.weights, {key: x + 1 for key, x in read_arrays(target.weights).items()})
+    target.weights.with_name(f"{target.weights.name}.index").write_bytes(index)
+    target.assert_refused(target.named, "damaged or cut short")

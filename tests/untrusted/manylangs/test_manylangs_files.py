@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 @every_generation
 @pytest.mark.parametrize("form", ["directory", "zip", "zip with a folder"])
-def test_good_models_load_and_damaged_ones_do_not(model, jail, tmp_path, generation, form):
+def test_complete_and_damaged_models(model, jail, tmp_path, generation, form):
     directory = model(generation)
 
     def source():
@@ -50,7 +50,7 @@ FILES = ["config.json", "cnn_sample.json", EMBEDDER, ENCODER, "char.dic", "word.
 
 @every_generation
 @pytest.mark.parametrize("file", FILES)
-def test_files_cut_short(model, jail, generation, file):
+def test_truncated_files(model, jail, generation, file):
     path = model(generation) / file
     content = path.read_bytes()
     for share in np.linspace(0, 0.99, 20):
@@ -66,7 +66,7 @@ def test_files_cut_short(model, jail, generation, file):
 
 @pytest.mark.slow
 @every_generation
-def test_files_cut_at_every_byte(model, jail, generation):
+def test_files_truncated_at_every_byte(model, jail, generation):
     path = model(generation) / EMBEDDER
     content = path.read_bytes()
     for size in range(len(content)):
@@ -175,16 +175,16 @@ LINE, NUMBERING = "an entry, a tab and its number on each line", "its entries fr
 DICTIONARIES = {
     "large number": ("more\t100000000000", NUMBERING),
     "larger number": (f"more\t{10**30}", NUMBERING),
-    "digits without end": (f"more\t{'9' * 10**5}", NUMBERING),
+    "many digits": (f"more\t{'9' * 10**5}", NUMBERING),
     "negative number": ("more\t-1", LINE),
-    "number twice": ("more\t3", "each entry a number of its own"),
+    "duplicate number": ("more\t3", "each entry a number of its own"),
     "no number": ("more\tmore", LINE),
     "fraction": ("more\t9.0", LINE),
-    "digits of others": ("more\t٩٩", LINE),
+    "digits of another script": ("more\t٩٩", LINE),
     "three fields": ("more\tand more\t9", LINE),
-    "nothing on a line": ("", LINE),
-    "no row for it": ("more\t99", "There must be a row for each entry"),
-    "no text": ("\udcff\t9", "UTF-8"),
+    "empty line": ("", LINE),
+    "missing row": ("more\t99", "There must be a row for each entry"),
+    "not UTF-8": ("\udcff\t9", "UTF-8"),
 }
 
 
@@ -198,7 +198,7 @@ def test_hostile_dictionaries(model, jail, file, what):
 
 
 @pytest.mark.parametrize("file", ["char.dic", "word.dic"])
-def test_an_entry_twice(model, jail, file):
+def test_duplicate_entry(model, jail, file):
     """An entry must have one row: duplicates would let the file choose which row counts."""
     path = model() / file
     lines = path.read_text().splitlines()

@@ -136,7 +136,7 @@ STATES = {
 
 @every_generation
 @pytest.mark.parametrize("what", STATES)
-def test_files_of_other_objects(model, jail, generation, what):
+def test_other_objects(model, jail, generation, what):
     path = model(generation) / ENCODER
     save(path, STATES[what](pytest.importorskip("torch")), generation)
     assert_refused(jail.load(path.parent), str(path.parent))
@@ -178,9 +178,9 @@ CONTENTS = {
     "a pickle that calls": lambda: pickle.dumps(Call(__import__, "planted_module")),
     "a pickle of the oldest format": lambda: b"cplanted_module\nx\n(tR.",
     "an HDF5 file": lambda: b"\x89HDF\r\n\x1a\n" + bytes(1000),
-    "a zip of nothing": lambda: of_zip({}),
-    "a zip of other things": lambda: of_zip({"readme.txt": b"x"}),
-    "a zip that goes on": lambda: of_zip({"x/data.pkl": b"x"}) + bytes(100),
+    "an empty zip": lambda: of_zip({}),
+    "a zip of other files": lambda: of_zip({"readme.txt": b"x"}),
+    "a zip with trailing bytes": lambda: of_zip({"x/data.pkl": b"x"}) + bytes(100),
     "a script": lambda: of_zip({"x/constants.pkl": b"", "x/data.pkl": DEEP, "x/version": b"3\n"}),
     "a tar": of_tar,
     "a bomb": lambda: of_zip({"x/data.pkl": bytes(256 * MIB)}, zipfile.ZIP_DEFLATED),
@@ -231,7 +231,7 @@ def test_every_opcode(model, jail, generation, fronts, backs):
 
 @every_generation
 @pytest.mark.parametrize("claimed", [100_003, 10**9 // 4, 2**31 - 1])
-def test_storages_that_claim_more_than_there_is(model, jail, generation, claimed):
+def test_storages_that_claim_missing_values(model, jail, generation, claimed):
     import torch
 
     path = model(generation) / ENCODER
