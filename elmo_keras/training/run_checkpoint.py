@@ -44,9 +44,7 @@ def save(checkpoint: RunCheckpoint, directory: pathlib.Path) -> None:
     path = directory / CHECKPOINT_FILE
     text = json.dumps(checkpoint.state, ensure_ascii=False)
     arrays = {**checkpoint.arrays, _STATE: np.frombuffer(text.encode(), "uint8")}
-    previous = (
-        "The previous one is whole." if path.exists() else "No previous checkpoint exists."
-    )
+    previous = "The previous one is whole." if path.exists() else "No previous checkpoint exists."
     advice = "Free disk space and run the command again: it resumes from there."
     write_atomically(path, lambda file: write_arrays(file, arrays), previous, advice)
 

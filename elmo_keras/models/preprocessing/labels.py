@@ -112,7 +112,9 @@ def label_index(label: Any, index_of: Mapping[str, int], where: str) -> int:
     if is_missing(label):
         advice = "A label is missing: drop such rows."
     elif isinstance(label, (float, np.floating)):
-        advice = "A label is a class: convert numbers to int. Shares of classes are no labels."
+        advice = (
+            "A label is a class: convert floats to int. Probabilities of classes are not supported."
+        )
     elif close := difflib.get_close_matches(str(label), index_of, n=1):
         advice = f"Is {close[0]!r} meant?"
     names = list(index_of)

@@ -195,7 +195,7 @@ class Preprocessor:
         y = read_labels(y, self.labels, tokens)
         if len(y) != len(inputs[0]):
             raise ValueError(
-                "`y` must have one entry a sentence. Received: "
+                "`y` must have one entry for each sentence. Received: "
                 f"{len(inputs[0])} sentences and {len(y)} entries. Pass an entry for each sentence."
             )
         weights = read_weights(sample_weight, class_weight, y, self.labels, tokens)

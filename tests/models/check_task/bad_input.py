@@ -26,7 +26,7 @@ def check_bad_input(task, tmp_path):
     """What is wrong is said before anything is computed, with its place."""
     y = task.y
     cases = [
-        (task.x, y[:3], {}, "one entry a sentence. Received: 5 sentences and 3 entries"),
+        (task.x, y[:3], {}, "one entry for each sentence. Received: 5 sentences and 3 entries"),
         (task.x, y, {"sample_weight": [1, 2]}, "Received: 2 entries for 5 sentences"),
         (task.x, "abc", {}, "`y` must be a list or an array. Received: str"),
         (
@@ -185,8 +185,8 @@ def check_labels_are_classes(task, tmp_path):
 
     one_hot = [1.0] + [0.0] * (size - 1)
     cases = [
-        (per_token(0.3), "Shares of classes are no labels"),
-        (per_token(1.0), "convert numbers to int"),
+        (per_token(0.3), "Probabilities of classes are not supported"),
+        (per_token(1.0), "convert floats to int"),
         (per_token(one_hot), "np.argmax"),
         (per_token([0]), "np.ravel"),
         (per_token(None), "A label is missing"),
