@@ -57,16 +57,16 @@ def test_is_concrete():
 def test_shapes_are_dynamic_except_under_xla(jit_compile):
     import tensorflow as tf
 
-    found = []
+    seen = []
 
     @tf.function(jit_compile=jit_compile, autograph=False)
     def call(x):
-        found.append((backend.is_concrete(x), backend.has_dynamic_shapes(x)))
-        tf.cond(x > 0, lambda: found.append(backend.has_dynamic_shapes(x)) or x, lambda: x)
+        seen.append((backend.is_concrete(x), backend.has_dynamic_shapes(x)))
+        tf.cond(x > 0, lambda: seen.append(backend.has_dynamic_shapes(x)) or x, lambda: x)
         return x
 
     call(tf.constant(1.0))
-    assert found == [(False, not jit_compile), not jit_compile]
+    assert seen == [(False, not jit_compile), not jit_compile]
     assert backend.has_dynamic_shapes(tf.constant(1.0))
 
 

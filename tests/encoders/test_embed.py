@@ -1,5 +1,6 @@
-"""Many sentences at once, and words whose vectors are kept."""
+"""`embed`, the vectors of many sentences, and the cache of word vectors."""
 
+import collections
 import concurrent.futures
 import itertools
 import types
@@ -49,32 +50,34 @@ def test_the_vectors_of_the_layer_itself(options):
     rows = sentences()
     if options.get("state") == "warm":
         elmo.warm_up(rows[3][np.newaxis])
-    found = list(elmo.embed(rows, max_tokens=64))
-    assert len(found) == len(rows)
+    actual = list(elmo.embed(rows, max_tokens=64))
+    assert len(actual) == len(rows)
     extra = 2 if options.get("keep_boundaries") else 0
     tolerance = 0.05 if options.get("dtype") else 1e-5
-    true = in_one_batch(elmo, rows)
-    for number, (ours, length) in enumerate(zip(found, LENGTHS)):
-        ours = ours if isinstance(ours, list) else [ours]
-        assert len(ours) == len(true) == options.get("num_representations", 1)
-        for y, expected in zip(ours, true):
+    expected = in_one_batch(elmo, rows)
+    for number, (vectors, length) in enumerate(zip(actual, LENGTHS)):
+        vectors = vectors if isinstance(vectors, list) else [vectors]
+        assert len(vectors) == len(expected) == options.get("num_representations", 1)
+        for y, padded in zip(vectors, expected):
             assert len(y) == length + extra and y.dtype == "float32"
-            np.testing.assert_allclose(y, expected[number, : len(y)], atol=tolerance)
+            np.testing.assert_allclose(y, padded[number, : len(y)], atol=tolerance)
     shape = (elmo.num_layers, 12) if options.get("output") == "all" else (12,)
-    assert found[0].shape[1:] == shape if isinstance(found[0], np.ndarray) else len(found[0]) == 2
+    assert (
+        actual[0].shape[1:] == shape if isinstance(actual[0], np.ndarray) else len(actual[0]) == 2
+    )
 
 
 @needs_strings
 def test_text_and_tokens():
     elmo = small_models.elmo()
     text = ["The cat sat.", "", "Yes!", "A word more than before, please", "ünïcödé 我"]
-    true = to_numpy(elmo(text))
+    expected = to_numpy(elmo(text))
     tokens = [[t.decode() for t in row if t] for row in elmo.tokenizer(text).numpy()]
-    for found in (elmo.embed(text), elmo.embed(iter(tokens)), elmo.embed(np.array(text))):
-        found = list(found)
-        assert [len(y) for y in found] == [4, 0, 2, 7, 2]
-        for ours, expected in zip(found, true):
-            np.testing.assert_allclose(ours, expected[: len(ours)], atol=1e-6)
+    for actual in (elmo.embed(text), elmo.embed(iter(tokens)), elmo.embed(np.array(text))):
+        actual = list(actual)
+        assert [len(y) for y in actual] == [4, 0, 2, 7, 2]
+        for y, padded in zip(actual, expected):
+            np.testing.assert_allclose(y, padded[: len(y)], atol=1e-6)
     assert list(elmo.embed([])) == []
 
 
@@ -100,7 +103,7 @@ def test_one_trace_for_all_sizes():
         list(elmo.embed(sentences()[start:], max_tokens=16 + 7 * start))
     assert elmo._embedder._function(True) is function
     assert function.experimental_get_tracing_count() == 1
-    # What changes the layer is seen.
+    # A changed layer gives other vectors.
     before = next(elmo.embed(sentences()))
     for rank, part in enumerate(elmo.bilstm.forward_layers[0].cell.products, start=1):
         part.enable_lora(rank)
@@ -113,11 +116,11 @@ def test_one_trace_for_all_sizes():
 def test_threads_do_not_disturb_each_other():
     elmo = small_models.elmo()
     rows = sentences()
-    true = list(elmo.embed(rows))
+    expected = list(elmo.embed(rows))
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for found in pool.map(lambda _: list(elmo.embed(rows, max_tokens=64)), range(8)):
-            for ours, expected in zip(found, true, strict=True):
-                np.testing.assert_allclose(ours, expected, atol=1e-5)
+        for actual in pool.map(lambda _: list(elmo.embed(rows, max_tokens=64)), range(8)):
+            for y, alone in zip(actual, expected, strict=True):
+                np.testing.assert_allclose(y, alone, atol=1e-5)
 
 
 def test_the_bar_counts_sentences(capsys):
@@ -130,7 +133,27 @@ def test_the_bar_counts_sentences(capsys):
 
 
 @needs_strings
-def test_bad_input_of_embed():
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ([["a"], "b"], "token lists, not both"),
+        (["a", ["b"]], "token lists, not both"),
+        ([["a"]] * 300 + [["", "a"]], "an empty token at place 0 of sentence 300"),
+        (
+            [np.ones((3, 50), "int32"), np.ones((3, 49), "int32")],
+            r"int arrays of shape \(time, 50\)",
+        ),
+    ],
+    ids=["a sentence after tokens", "tokens after a sentence", "empty token", "short ids"],
+)
+def test_bad_rows(rows, message):
+    vectors = small_models.elmo().embed(rows)
+    with pytest.raises(ValueError, match=message):
+        list(vectors)
+
+
+@needs_strings
+def test_bad_arguments_are_refused_before_the_first_sentence():
     elmo = small_models.elmo()
     with pytest.raises(ValueError, match="iterable of sentences.*single sentence into a list"):
         elmo.embed("A bare sentence.")
@@ -138,14 +161,6 @@ def test_bad_input_of_embed():
         elmo.embed(["a"], max_tokens=0)
     with pytest.raises(ValueError, match="state='carry'"):
         small_models.elmo(state="carry").embed(["a"])
-    with pytest.raises(ValueError, match="token lists, not both"):
-        list(elmo.embed([["a"], "b"]))
-    with pytest.raises(ValueError, match="token lists, not both"):
-        list(elmo.embed(["a", ["b"]]))
-    with pytest.raises(ValueError, match="an empty token at place 0 of sentence 300"):
-        list(elmo.embed([["a"]] * 300 + [["", "a"]]))
-    with pytest.raises(ValueError, match=r"int arrays of shape \(time, 50\)"):
-        list(elmo.embed([np.ones((3, 50), "int32"), np.ones((3, 49), "int32")]))
 
 
 # === The cache of words ===
@@ -158,14 +173,14 @@ def test_cached_words_have_their_vectors(dtype):
     )
     ids = small_models.ids([6, 4, 1])
     ids[2, 0] = ids[0, 3]
-    true = to_numpy(keras.ops.cast(elmo(ids), "float32"))
-    words = np.concatenate([ids[0, :4], ids[1, 1:3], ids[0, :2]])  # some twice, some not at all
+    expected = to_numpy(keras.ops.cast(elmo(ids), "float32"))
+    words = np.concatenate([ids[0, :4], ids[1, 1:3], ids[0, :2]])  # some twice, some missing
     elmo.cache_vocabulary(words)
-    assert elmo.cached_encoder.size == 4 + 2 + 3  # and padding and the marks of the sentence
-    found = to_numpy(keras.ops.cast(elmo(ids), "float32"))
-    np.testing.assert_allclose(found, true, atol=1e-6 if dtype == "float32" else 0.02)
+    assert elmo.cached_encoder.size == 4 + 2 + 3  # with padding and the boundaries
+    actual = to_numpy(keras.ops.cast(elmo(ids), "float32"))
+    np.testing.assert_allclose(actual, expected, atol=1e-6 if dtype == "float32" else 0.02)
     elmo.cache_vocabulary(None)
-    np.testing.assert_array_equal(to_numpy(keras.ops.cast(elmo(ids), "float32")), true)
+    np.testing.assert_array_equal(to_numpy(keras.ops.cast(elmo(ids), "float32")), expected)
 
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="nothing to save with fixed shapes")
@@ -182,7 +197,7 @@ def test_only_other_words_are_computed(monkeypatch):
         lambda self, rows: computed.append(tuple(rows.shape)) or call(self, rows),
     )
     elmo(ids)
-    assert computed == [(1, 5, 50)]  # 4 and 1, and neither padding nor marks of sentences
+    assert computed == [(1, 5, 50)]  # 4 and 1; padding and boundaries are cached
     computed.clear()
     elmo(ids[:1])
     assert computed == [(1, 0, 50)]
@@ -190,14 +205,14 @@ def test_only_other_words_are_computed(monkeypatch):
 
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="nothing to save with fixed shapes")
 def test_two_words_of_one_hash(monkeypatch):
-    """Found by its hash, a token is not taken for another one."""
+    """A token with the hash of a cached one is computed."""
     elmo = small_models.elmo()
     ids = small_models.ids([6, 4, 1])
-    true = to_numpy(elmo(ids))
+    expected = to_numpy(elmo(ids))
     elmo.cache_vocabulary(ids[0])
     elmo.cached_encoder._factors = keras.ops.zeros_like(elmo.cached_encoder._factors)
     elmo.cached_encoder._hashes = keras.ops.zeros_like(elmo.cached_encoder._hashes)
-    np.testing.assert_allclose(to_numpy(elmo(ids)), true, atol=1e-6)
+    np.testing.assert_allclose(to_numpy(elmo(ids)), expected, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -217,27 +232,34 @@ def test_a_cache_and_training(tmp_path):
     elmo.token_encoder.trainable = False
     model.compile("sgd", "mse")
     model.fit(x, y, verbose=0)
-    true = model.predict(x, verbose=0)
+    expected = model.predict(x, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(loaded.predict(x, verbose=0), true, atol=1e-6)
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), expected, atol=1e-6)
     model.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "served"))
-    np.testing.assert_allclose(served.serve(x), true, atol=1e-6)
-    for words in ("the", 3):
-        with pytest.raises(ValueError, match="iterable of words"):
-            elmo.cache_vocabulary(words)
+    np.testing.assert_allclose(served.serve(x), expected, atol=1e-6)
 
 
 @needs_strings
-def test_words_of_a_cache_are_words():
+def test_a_counter_of_words_is_cached():
     elmo = small_models.elmo()
-    elmo.cache_vocabulary({"the": 7, "cat": 2, "": 1})  # a Counter, say
-    assert elmo.cached_encoder.size == 2 + 3  # and padding and the marks of the sentence
-    for words, message in (
+    elmo.cache_vocabulary(collections.Counter({"the": 7, "cat": 2, "": 1}))
+    assert elmo.cached_encoder.size == 2 + 3  # with padding and the boundaries
+
+
+@needs_strings
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("the", "iterable of words"),
+        (3, "iterable of words"),
         (types.SimpleNamespace(columns=["word"], __iter__=None), "a table with the columns 'word'"),
         (["the", None], "a missing text, as sentence 1"),
         (["the cat"], "must not hold white space"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            elmo.cache_vocabulary(words)
+    ],
+    ids=["str", "int", "table", "missing word", "sentence"],
+)
+def test_bad_words_of_a_cache(words, message):
+    with pytest.raises(ValueError, match=message):
+        small_models.elmo().cache_vocabulary(words)

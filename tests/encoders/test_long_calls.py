@@ -1,4 +1,4 @@
-"""Long texts in eager calls: one graph in place of Python for every step, with the same numbers."""
+"""Long texts in eager calls run as one graph, with the same numbers."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ LENGTHS = (150, 3, 90)
 
 @pytest.fixture
 def graphs(monkeypatch):
-    """The functions that a graph was asked for."""
+    """The functions that were traced."""
     made, make = [], backend.graph
     monkeypatch.setattr(backend, "graph", lambda function: made.append(function) or make(function))
     return made
@@ -34,11 +34,11 @@ def test_the_same_numbers_as_in_a_graph_and_step_by_step(monkeypatch):
 
     elmo = small_models.elmo()
     ids = small_models.ids(LENGTHS)
-    found = to_numpy(elmo(ids))
-    np.testing.assert_allclose(to_numpy(tf.function(elmo)(ids)), found, atol=1e-6)
+    expected = to_numpy(elmo(ids))
+    np.testing.assert_allclose(to_numpy(tf.function(elmo)(ids)), expected, atol=1e-6)
     monkeypatch.setattr(backend, "is_long_loop", lambda x: False)
-    np.testing.assert_allclose(to_numpy(elmo(ids)), found, atol=1e-6)
-    assert not found[1, 3:].any()
+    np.testing.assert_allclose(to_numpy(elmo(ids)), expected, atol=1e-6)
+    assert not expected[1, 3:].any()
 
 
 def test_the_same_gradient():
@@ -96,7 +96,7 @@ def test_a_graph_is_no_part_of_a_saved_layer(tmp_path):
 
 
 @pytest.mark.parametrize("what", ["huge", "nan"])
-def test_vectors_that_are_not_finite_are_said(what):
+def test_vectors_that_are_not_finite_are_an_error(what):
     elmo = small_models.elmo()
     ids = small_models.ids((3, 2))
     elmo(ids)
@@ -111,7 +111,7 @@ def test_vectors_that_are_not_finite_are_said(what):
     for call in (lambda: elmo(ids), lambda: list(elmo.embed(list(ids)))):
         with pytest.raises(ValueError, match=f"vectors of a model must be finite.*{message}"):
             call()
-    elmo(ids, training=True)  # a diverging training is Keras' matter
+    elmo(ids, training=True)  # without an error: Keras handles a training that diverges
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):

@@ -1,4 +1,4 @@
-"""StaticEmbedding: rows of a file at words, zeros at others, beside an ElmoLayer."""
+"""StaticEmbedding: its vectors, files, errors, and a model with an ElmoLayer."""
 
 import keras
 import numpy as np
@@ -10,6 +10,7 @@ from elmo_keras.text import Tokenizer
 from tests import small_models
 from tests.check_layer import check_layer, check_padding
 from tests.small_models import IS_TENSORFLOW, to_numpy
+from tests.text.odd_words import ODD_WORDS, to_column
 
 needs_strings = pytest.mark.skipif(not IS_TENSORFLOW, reason="strings are TensorFlow's")
 
@@ -36,7 +37,7 @@ def static(**options):
 
 
 def mask_of(x):
-    """The mask that a Keras layer behind is given."""
+    """The mask that the next Keras layer receives."""
 
     class Recorder(keras.layers.Layer):
         supports_masking = True
@@ -61,7 +62,11 @@ def test_static_embedding(tmp_path, options):
     )
 
 
-@pytest.mark.parametrize("ids", [IDS, IDS.tolist(), IDS.astype("uint8"), IDS.astype("int64")])
+@pytest.mark.parametrize(
+    "ids",
+    [IDS, IDS.tolist(), IDS.astype("uint8"), IDS.astype("int64")],
+    ids=["int32", "list", "uint8", "int64"],
+)
 def test_ids(ids):
     layer = static()
     output = layer(ids)
@@ -107,6 +112,31 @@ def test_strings_of_other_backends():
         static()(keras.Input((None,), dtype="string"))
 
 
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_numpy_ids_equal_the_text_layer(lowercase):
+    vocabulary = [
+        "a",
+        "A",
+        "é",
+        "É",
+        "x" * 8,
+        "<S>",
+        "<s>",
+        "\ufffd",
+        "a\x00",
+        "i\u0307",
+        "ας",
+        "ß",
+    ]
+    layer = StaticEmbedding(vocabulary, 3, lowercase=lowercase, allow_spaces=True)
+    words = [*ODD_WORDS, "A", "A\x00b", "É", "É".encode(), "X" * 8, "İ", "ΑΣ", "ΑΣ\u0301", "ẞ"]
+    actual = layer.numpy_ids(words)
+    assert actual.dtype == np.int32 and actual.shape == (len(words),)
+    expected = layer.to_ids(to_column(words)).numpy()[:, 0]
+    assert dict(zip(words, actual.tolist())) == dict(zip(words, expected.tolist()))
+    assert set(expected) > {0, 1, 3, 5, len(vocabulary) + 1}
+
+
 @needs_strings
 def test_lowercase():
     words = ["the", "ärger", "A", "\x00"]
@@ -121,17 +151,17 @@ def test_lowercase():
     assert not to_numpy(static()([["THE"]])).any()
 
 
-def test_training_changes_the_vectors_if_asked():
-    for trainable in (False, True):
-        layer = static(trainable=trainable)
-        assert layer.trainable == trainable
-        inputs = keras.Input((None,), dtype="int32")
-        model = keras.Model(inputs, keras.layers.Dense(1)(layer(inputs)))
-        model.compile("sgd", "mse")
-        model.fit(IDS, np.ones((3, 4, 1)), verbose=0)
-        (after,) = layer.get_weights()
-        assert np.array_equal(after, VECTORS) != trainable
-        assert len(layer.trainable_weights) == trainable
+@pytest.mark.parametrize("trainable", [False, True])
+def test_training_changes_the_vectors_if_asked(trainable):
+    layer = static(trainable=trainable)
+    assert layer.trainable == trainable
+    inputs = keras.Input((None,), dtype="int32")
+    model = keras.Model(inputs, keras.layers.Dense(1)(layer(inputs)))
+    model.compile("sgd", "mse")
+    model.fit(IDS, np.ones((3, 4, 1)), verbose=0)
+    (after,) = layer.get_weights()
+    assert np.array_equal(after, VECTORS) != trainable
+    assert len(layer.trainable_weights) == trainable
     layer.trainable = False
     assert not layer.trainable_weights
 
@@ -153,7 +183,7 @@ def test_from_file(path, tmp_path):
         == StaticEmbedding(["a"], 1, dtype="bfloat16")(np.array([[1]])).dtype
     )
     np.testing.assert_array_equal(half.get_weights()[0], VECTORS[:1])
-    with pytest.raises(ValueError, match="some of the words"):
+    with pytest.raises(ValueError, match="at least one of `words`"):
         StaticEmbedding.from_file(path, words=["The"])
     with pytest.raises(FileNotFoundError):
         StaticEmbedding.from_file(tmp_path / "nowhere")
@@ -167,20 +197,20 @@ def test_many_words(tmp_path):
     model = keras.Model(inputs, layer(inputs))
     layer.set_weights([np.arange(100_008, dtype="float32").reshape(-1, 2)])
     ids = np.array([[1, 50_001, 50_002, 50_000], [50_004, 50_005, 0, 0]], "int32")
-    true = to_numpy(layer(ids))
-    assert true[:, 0, 0].tolist() == [0, 100_006]
+    expected = to_numpy(layer(ids))
+    assert expected[:, 0, 0].tolist() == [0, 100_006]
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.layers[-1].vocabulary == words
-    np.testing.assert_array_equal(to_numpy(loaded.layers[-1](ids)), true)
+    np.testing.assert_array_equal(to_numpy(loaded.layers[-1](ids)), expected)
     if IS_TENSORFLOW:
         import tensorflow as tf
 
         tokens = tf.constant([["w0", ". . .", "\u00a0", "w49999"], ["\u2028", "w50000", "", ""]])
-        np.testing.assert_array_equal(to_numpy(loaded(tokens)), true)
+        np.testing.assert_array_equal(to_numpy(loaded(tokens)), expected)
         loaded.export(tmp_path / "served", verbose=False)
         served = tf.saved_model.load(str(tmp_path / "served"))
-        np.testing.assert_array_equal(served.serve(tokens).numpy(), true)
+        np.testing.assert_array_equal(served.serve(tokens).numpy(), expected)
 
 
 # === Beside ELMo ===
@@ -232,9 +262,9 @@ def test_concatenation_of_strings(tmp_path, path, kind):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     loaded.export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "served"))
-    for made in (loaded(data), served.serve(data)):
+    for actual in (loaded(data), served.serve(data)):
         for name in ("x", "pooled"):
-            np.testing.assert_allclose(to_numpy(made[name]), output[name], atol=1e-6)
+            np.testing.assert_allclose(to_numpy(actual[name]), output[name], atol=1e-6)
 
 
 # === Errors ===
@@ -254,7 +284,18 @@ def test_concatenation_of_strings(tmp_path, path, kind):
         (IDS + 1, "in \\[0, 5\\]: 0 is padding, 5 an unknown word"),
         (-IDS, "in \\[0, 5\\]"),
     ],
-    ids=str,
+    ids=[
+        "str",
+        "int",
+        "tokens and a sentence",
+        "a hole in tokens",
+        "floats",
+        "float ids",
+        "one sentence",
+        "characters",
+        "large ids",
+        "negative ids",
+    ],
 )
 def test_bad_input_is_an_error_that_helps(inputs, message):
     with pytest.raises(ValueError, match=message):
@@ -288,6 +329,16 @@ def test_symbolic_input_is_checked(shape, dtype):
         ((["a"], 2.0), {}, "`dim` must be"),
         ((["a"], True), {}, "`dim` must be"),
         ((["a"], 3), {"tokenizer": "nltk"}, "`method` must be one of"),
+    ],
+    ids=[
+        "no words",
+        "empty text",
+        "a word twice",
+        "line break",
+        "dim 0",
+        "dim float",
+        "dim bool",
+        "tokenizer",
     ],
 )
 def test_bad_options(arguments, options, message):

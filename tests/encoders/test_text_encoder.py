@@ -1,4 +1,4 @@
-"""Text at the door of the layers: forms that are taken, and the mistakes that are refused."""
+"""Text as the input of encoders: the accepted forms, and the errors of others."""
 
 import importlib.util
 import types
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 needs_tensorflow_backend = pytest.mark.skipif(not IS_TENSORFLOW, reason="strings in a graph")
 
 SENTENCE = "A lovely film"
-SPACES = [" ", "\t", "\n", "\v", "\f", "\r"]
+SPACES = {"space": " ", "tab": "\t", "lf": "\n", "vt": "\v", "ff": "\f", "cr": "\r"}
 
 
 def static(**options):
@@ -34,28 +34,26 @@ def make(request):
 
 
 def entries(layer):
-    """All ways in for text, by name."""
-    found = {"call": layer, "to_ids": layer.to_ids}
+    """All methods that accept text, by name."""
+    ways = {"call": layer, "to_ids": layer.to_ids}
     if hasattr(layer, "embed"):
-        found["embed"] = lambda data: list(layer.embed(data))
-    return found
+        ways["embed"] = lambda data: list(layer.embed(data))
+    return ways
 
 
-def test_tokens_with_white_space_are_refused_everywhere(make):
-    layer = make()
-    for space in SPACES:
-        token = f"A{space}b"
-        for name, enter in entries(layer).items():
-            with pytest.raises(ValueError, match="must not hold white space") as error:
-                enter([["a", "b"], ["b", token]])
-            assert "as token 1 of sentence 1" in str(error.value), name
-            assert "allow_spaces=True" in str(error.value), name
+@pytest.mark.parametrize("space", SPACES)
+def test_tokens_with_white_space_are_refused_everywhere(make, space):
+    token = f"A{SPACES[space]}b"
+    for name, enter in entries(make()).items():
+        with pytest.raises(ValueError, match="must not hold white space") as error:
+            enter([["a", "b"], ["b", token]])
+        assert "as token 1 of sentence 1" in str(error.value), name
+        assert "allow_spaces=True" in str(error.value), name
 
 
 def test_no_other_character_is_white_space(make):
-    layer = make()
-    for character in "\u00a0\u3000\u200b\u0085\u2028\x00\x1c":
-        layer([["a", f"a{character}b"]])
+    tokens = [f"a{character}b" for character in "\u00a0\u3000\u200b\u0085\u2028\x00\x1c"]
+    assert make()([tokens]).shape[1] == 7
 
 
 def test_bytes_that_are_not_utf8(make):
@@ -90,8 +88,8 @@ def test_words_of_a_vocabulary_may_hold_spaces():
     layer = static()
     layer.build((None, None))
     layer.embedding.embeddings.assign(np.arange(12).reshape(4, 3))
-    found = small_models.to_numpy(layer([[". . .", "New York", "a"]]))
-    assert found[0].tolist() == [[6, 7, 8], [9, 10, 11], [0, 1, 2]]
+    actual = small_models.to_numpy(layer([[". . .", "New York", "a"]]))
+    assert actual[0].tolist() == [[6, 7, 8], [9, 10, 11], [0, 1, 2]]
     with pytest.raises(ValueError, match="Received: 'New York City' as token 1 of sentence 0"):
         layer([["a", "New York City"]])
 
@@ -152,7 +150,7 @@ def test_graphs_refuse_white_space(make):
 
 @needs_tensorflow_backend
 def test_an_input_of_shape_1_is_refused(make):
-    """The idiom of TF-Hub's and TextVectorization's tutorials; here it would be one token."""
+    """TF-Hub's and TextVectorization's tutorials use it; here a sentence would be one token."""
     with pytest.raises(ValueError, match=r"shape \(None, 1\).*Use shape \(\) for sentences"):
         make()(keras.Input((1,), dtype="string"))
     assert make()(keras.Input((2,), dtype="string")).shape[1] == 2
@@ -165,12 +163,12 @@ def test_a_string_model_under_a_strategy_is_told_what_to_do(make, monkeypatch):
     monkeypatch.setattr(backend, "number_of_replicas", lambda: 2)
     with pytest.raises(ValueError, match="under a tf.distribute strategy cannot start at strings"):
         layer(keras.Input((), dtype="string"))
-    layer([SENTENCE])  # eagerly there is nothing to train
+    layer([SENTENCE])  # An eager call is allowed.
 
 
 @needs_tensorflow_backend
 def test_a_model_under_a_strategy_starts_at_ids():
-    """The advice of the error, followed."""
+    """The advice in the error message works."""
     import tensorflow as tf
 
     devices = ["/cpu:0"]
@@ -197,10 +195,10 @@ def test_a_plain_keras_model_is_fed_as_documented(tmp_path):
     first, second = (keras.Model(x, y) for x, y in zip((sentences, tokens), pooled))
     expected = first.predict(elmo_keras.text.to_tensor(texts), verbose=0)
     for x in (tuple(texts), np.array(texts), pd.Series(texts)):
-        found = first.predict(elmo_keras.text.to_tensor(x), verbose=0)
-        np.testing.assert_array_equal(found, expected)
-    found = second.predict(elmo_keras.text.pad(rows), verbose=0)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+        actual = first.predict(elmo_keras.text.to_tensor(x), verbose=0)
+        np.testing.assert_array_equal(actual, expected)
+    actual = second.predict(elmo_keras.text.pad(rows), verbose=0)
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
     head = keras.layers.Dense(1)
     model = keras.Model(sentences, head(pooled[0]))
     model.compile("sgd", "mse")
@@ -240,9 +238,9 @@ def test_parts_of_an_elmo_layer():
         elmo_keras.ElmoLayer(small_models.char_cnn(), 7)
 
 
-def test_a_policy_of_a_built_layer_is_not_taken():
+def test_the_policy_of_a_built_layer_is_fixed():
     elmo = small_models.elmo()
-    elmo.dtype_policy = "bfloat16"  # not built: its parts follow
+    elmo.dtype_policy = "bfloat16"  # before it is built, the parts follow
     assert elmo.token_encoder.compute_dtype == elmo.bilstm.compute_dtype == "bfloat16"
     y = elmo(small_models.ids())
     assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"

@@ -18,7 +18,7 @@ def data(time=5, seed=0):
     return y, probabilities.astype("float32"), is_token
 
 
-def true_accuracy(y, probabilities, weights):
+def expected_accuracy(y, probabilities, weights):
     return (weights * (probabilities.argmax(-1) == y)).sum() / weights.sum()
 
 
@@ -30,38 +30,38 @@ def accuracy_of(*args, **kwargs):
 
 def test_every_token_counts_once():
     y, probabilities, is_token = data()
-    true = true_accuracy(y, probabilities, is_token)
-    assert 0 < true < 1
-    assert abs(accuracy_of(y, probabilities) - true) <= 1e-6
-    # A label that is negative is padding, whatever stands there.
+    expected = expected_accuracy(y, probabilities, is_token)
+    assert 0 < expected < 1
+    assert abs(accuracy_of(y, probabilities) - expected) <= 1e-6
+    # A negative label is padding, whatever the probabilities are.
     rng = np.random.default_rng(1)
     full = np.where(is_token[..., None], probabilities, rng.dirichlet([1, 1, 1], y.shape))
-    assert abs(accuracy_of(np.where(is_token, y, -1), full) - true) <= 1e-6
-    assert abs(accuracy_of(np.where(is_token, y, -100), full.astype("float32")) - true) <= 1e-6
+    assert abs(accuracy_of(np.where(is_token, y, -1), full) - expected) <= 1e-6
+    assert abs(accuracy_of(np.where(is_token, y, -100), full.astype("float32")) - expected) <= 1e-6
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "float32"])
 def test_dtypes_of_labels(dtype):
     y, probabilities, is_token = data()
-    true = true_accuracy(y, probabilities, is_token)
-    assert abs(accuracy_of(y.astype(dtype), probabilities) - true) <= 1e-6
+    expected = expected_accuracy(y, probabilities, is_token)
+    assert abs(accuracy_of(y.astype(dtype), probabilities) - expected) <= 1e-6
 
 
 def test_low_precision_probabilities():
     y, probabilities, is_token = data()
     low = keras.ops.cast(probabilities, "bfloat16")
     kept = keras.ops.convert_to_numpy(keras.ops.cast(low, "float32"))
-    assert abs(accuracy_of(y, low) - true_accuracy(y, kept, is_token)) <= 1e-6
+    assert abs(accuracy_of(y, low) - expected_accuracy(y, kept, is_token)) <= 1e-6
 
 
 def test_weights():
     y, probabilities, is_token = data()
     of_sentence = np.array([0.5, 2.0, 7.0, 0.0], dtype="float32")
     of_token = np.random.default_rng(2).random(y.shape).astype("float32")
-    true = true_accuracy(y, probabilities, is_token * of_sentence[:, None])
-    assert abs(accuracy_of(y, probabilities, sample_weight=of_sentence) - true) <= 1e-6
-    true = true_accuracy(y, probabilities, is_token * of_token)
-    assert abs(accuracy_of(y, probabilities, sample_weight=of_token) - true) <= 1e-6
+    expected = expected_accuracy(y, probabilities, is_token * of_sentence[:, None])
+    assert abs(accuracy_of(y, probabilities, sample_weight=of_sentence) - expected) <= 1e-6
+    expected = expected_accuracy(y, probabilities, is_token * of_token)
+    assert abs(accuracy_of(y, probabilities, sample_weight=of_token) - expected) <= 1e-6
 
 
 def test_batches_of_any_length_are_one_mean():
@@ -73,8 +73,8 @@ def test_batches_of_any_length_are_one_mean():
         time = max(1, length)
         part = np.s_[i : i + 1, :time]
         metric.update_state(y[part], probabilities[part], sample_weight=weights[part])
-    true = true_accuracy(y, probabilities, is_token * weights)
-    assert abs(float(metric.result()) - true) <= 1e-6
+    expected = expected_accuracy(y, probabilities, is_token * weights)
+    assert abs(float(metric.result()) - expected) <= 1e-6
     metric.reset_state()
     assert float(metric.result()) == 0
 
@@ -114,7 +114,7 @@ def test_in_a_model_of_your_own(tmp_path):
             result = tested.evaluate(
                 x, y, sample_weight=weights, batch_size=batch_size, return_dict=True, verbose=0
             )
-            true = true_accuracy(y, probabilities, is_token)
-            assert abs(result["accuracy"] - true) <= 1e-6
-            true = true_accuracy(y, probabilities, is_token * weights)
-            assert abs(result["weighted"] - true) <= 1e-6
+            expected = expected_accuracy(y, probabilities, is_token)
+            assert abs(result["accuracy"] - expected) <= 1e-6
+            expected = expected_accuracy(y, probabilities, is_token * weights)
+            assert abs(result["weighted"] - expected) <= 1e-6
