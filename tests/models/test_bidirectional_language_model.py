@@ -1,4 +1,4 @@
-"""The language model: its probabilities against numpy, and what it is saved as."""
+"""The language model: its probabilities compared with numpy, and its files."""
 
 import itertools
 
@@ -20,7 +20,7 @@ SENTENCES = [["the", "cat", "sat"], ["down", "the", "dog", "sat", "the"], [], ["
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A checkpoint with its softmax: `(directory, options, datasets, kernel, bias)`."""
+    """A checkpoint with a softmax: `(directory, options, datasets, kernel, bias)`."""
     directory = tmp_path_factory.mktemp("checkpoint")
     options = small_models.options()
     datasets = small_models.datasets(options)
@@ -37,8 +37,8 @@ def model(checkpoint):
     return BidirectionalLanguageModel.from_preset(checkpoint[0], tokenizer="whitespace")
 
 
-def by_hand(tokens, checkpoint):
-    """Log probabilities `(time + 2, 2)` of a sentence, in numpy with float64."""
+def numpy_log_probabilities(tokens, checkpoint):
+    """Log-probabilities `(time + 2, 2)` of a sentence, in numpy with float64."""
     _, options, datasets, kernel, bias = checkpoint
     words = ["<S>", *tokens, "</S>"]
     top = numpy_reference.bilm(tokens, options, datasets)[-1]
@@ -54,24 +54,24 @@ def by_hand(tokens, checkpoint):
 
 
 def test_probabilities(model, checkpoint):
-    found = model.predict(SENTENCES, verbose=0)
-    assert found.shape == (4, 7, 2)
-    for row, tokens in zip(found, SENTENCES):
-        expected = by_hand(tokens, checkpoint)
+    actual = model.predict(SENTENCES, verbose=0)
+    assert actual.shape == (4, 7, 2)
+    for row, tokens in zip(actual, SENTENCES):
+        expected = numpy_log_probabilities(tokens, checkpoint)
         np.testing.assert_allclose(row[: len(tokens) + 2], expected, atol=5e-6)
         assert not row[len(tokens) + 2 :].any()
-    np.testing.assert_allclose(model.score(SENTENCES), found.sum(axis=1), atol=1e-5)
+    np.testing.assert_allclose(model.score(SENTENCES), actual.sum(axis=1), atol=1e-5)
 
 
 def test_perplexity(model, checkpoint):
-    sums = sum(by_hand(tokens, checkpoint).sum(axis=0) for tokens in SENTENCES)
+    sums = sum(numpy_log_probabilities(tokens, checkpoint).sum(axis=0) for tokens in SENTENCES)
     words = sum(len(tokens) + 1 for tokens in SENTENCES)
     forward, backward = np.exp(-sums / words)
-    found = model.evaluate(SENTENCES)
-    assert found["forward_perplexity"] == pytest.approx(forward, rel=1e-6)
-    assert found["backward_perplexity"] == pytest.approx(backward, rel=1e-6)
-    assert found["perplexity"] == pytest.approx(np.sqrt(forward * backward), rel=1e-6)
-    assert found["loss"] == pytest.approx(-sums.sum() / words / 2, rel=1e-6)
+    actual = model.evaluate(SENTENCES)
+    assert actual["forward_perplexity"] == pytest.approx(forward, rel=1e-6)
+    assert actual["backward_perplexity"] == pytest.approx(backward, rel=1e-6)
+    assert actual["perplexity"] == pytest.approx(np.sqrt(forward * backward), rel=1e-6)
+    assert actual["loss"] == pytest.approx(-sums.sum() / words / 2, rel=1e-6)
     assert model.perplexity(SENTENCES).num_words == words
     with pytest.raises(ValueError, match="at least one sentence"):
         model.perplexity([])
@@ -83,7 +83,7 @@ def test_a_sentence_alone_and_in_a_batch(model):
 
 
 def test_probabilities_of_all_sentences_sum_to_1(model):
-    """Over all ways to go on by one word, from the forward and from the backward direction."""
+    """The probabilities of all one-word extensions of a sentence, and of its end, sum to 1."""
     tokens = ["the", "cat"]
     for direction, place in ((0, 3), (1, 0)):
         every = []
@@ -91,7 +91,7 @@ def test_probabilities_of_all_sentences_sum_to_1(model):
             sentence = [*tokens, word] if direction == 0 else [word, *tokens]
             step = place if direction == 0 else 1
             every.append(model.predict([sentence], verbose=0)[0, step, direction])
-        # The end (the begin) of the sentence is a word, too; the other mark is one nobody can say.
+        # The end (the begin) of the sentence is a word, too; so is the other boundary.
         every.append(model.predict([tokens], verbose=0)[0, place, direction])
         top = model.elmo([tokens])[0]
         half = keras.ops.split(top, 2, axis=-1)[direction]
@@ -107,22 +107,27 @@ def test_substitutes(model, direction):
     for word in WORDS[3:]:
         row = model.predict([["the", word, "sat"]], verbose=0)[0, position + 1]
         scores[word] = {"forward": row[0], "backward": row[1], "both": row.sum()}[direction]
-    # What stands there does not matter to what could stand there.
+    # The token at the position does not affect the prediction.
     expected = np.exp(np.array(list(scores.values()), "float64"))
     expected = dict(zip(scores, expected / expected.sum()))
-    found = model.substitutes(tokens, position, k=None, direction=direction)
-    assert [word for word, _ in found] == sorted(expected, key=expected.get, reverse=True)
-    assert sum(probability for _, probability in found) == pytest.approx(1, abs=1e-12)
-    for word, probability in found:
+    actual = model.substitutes(tokens, position, k=None, direction=direction)
+    assert [word for word, _ in actual] == sorted(expected, key=expected.get, reverse=True)
+    assert sum(probability for _, probability in actual) == pytest.approx(1, abs=1e-12)
+    for word, probability in actual:
         assert probability == pytest.approx(expected[word], rel=1e-4)
-    assert model.substitutes(tokens, -2, 2, direction) == found[:2]
+    assert model.substitutes(tokens, -2, 2, direction) == actual[:2]
 
 
-def test_what_substitutes_refuse(model):
-    with pytest.raises(ValueError, match="one of the 2 tokens. Received: position=2"):
-        model.substitutes(["the", "cat"], 2)
-    with pytest.raises(ValueError, match="`direction` must be one of"):
-        model.substitutes(["the", "cat"], 0, direction="left")
+@pytest.mark.parametrize(
+    "position, direction, message",
+    [
+        (2, "both", "one of the 2 tokens. Received: position=2"),
+        (0, "left", "`direction` must be one of"),
+    ],
+)
+def test_wrong_arguments_of_substitutes(model, position, direction, message):
+    with pytest.raises(ValueError, match=message):
+        model.substitutes(["the", "cat"], position, direction=direction)
 
 
 def test_sentences_and_token_lists(model):
@@ -139,13 +144,13 @@ def test_other_forms_of_a_checkpoint(model, checkpoint, tmp_path):
     np.testing.assert_allclose(half.score(SENTENCES), model.score(SENTENCES), rtol=2e-2)
     size = sum(path.stat().st_size for path in (tmp_path / "half").iterdir())
     assert size < sum(path.stat().st_size for path in (tmp_path / "preset").iterdir())
-    # The preset is an ElmoLayer's, too, with a new mix.
+    # `ElmoLayer.from_preset` reads the same preset.
     elmo = elmo_keras.ElmoLayer.from_preset(tmp_path / "preset")
     direct = elmo_keras.ElmoLayer.from_preset(checkpoint[0], tokenizer="whitespace")
     np.testing.assert_allclose(elmo(SENTENCES), direct(SENTENCES), atol=1e-6)
     softmax = presets.load_softmax(tmp_path / "preset")
     np.testing.assert_array_equal(softmax.kernel, checkpoint[3])
-    # And out again, as the programs read it.
+    # The HDF5 export holds the same weights.
     save_hdf5(model.to_elmo_layer(), tmp_path / "hdf5")
     again = elmo_keras.ElmoLayer.from_preset(tmp_path / "hdf5", tokenizer="whitespace")
     np.testing.assert_array_equal(again(SENTENCES), direct(SENTENCES))
@@ -159,14 +164,14 @@ def test_a_new_softmax(checkpoint, tmp_path):
     for vocabulary in (WORDS[:5], tmp_path / "words.txt"):
         new = BidirectionalLanguageModel.from_preset(tmp_path, vocabulary)
         assert new.vocabulary == WORDS[:5]
-        # A softmax that knows nothing yet, on LSTMs that are the checkpoint's.
+        # The softmax is new, and the LSTMs have the checkpoint's weights.
         expected = numpy_reference.bilm(["the"], *checkpoint[1:3])[-1]
         np.testing.assert_allclose(new.elmo([["the"]])[0], expected, atol=5e-6)
     with pytest.raises(ValueError, match="softmax in the source, of 7 words. Received: 5 words"):
         BidirectionalLanguageModel.from_preset(checkpoint[0], WORDS[:5])
 
 
-def test_what_a_vocabulary_must_hold():
+def test_special_tokens_of_the_vocabulary():
     with pytest.raises(ValueError, match="must hold <S>, </S>, <UNK>.*without <UNK>"):
         BidirectionalLanguageModel(small_models.elmo(), ["<S>", "</S>", "the"])
 
@@ -222,7 +227,7 @@ def test_large_vocabularies_come_in_small_batches(model, monkeypatch):
 
 
 def test_bilm_tf_training_checkpoint(shared):
-    """Nothing here is trained: what is checked is that a program's words and softmax are found."""
+    """The files of the trainer of bilm-tf are found, also for another vocabulary."""
     words = list(itertools.islice(WORDS, 3))
     source = shared / "fixtures" / "bilm_tf"
     new = BidirectionalLanguageModel.from_preset(source, words)

@@ -79,7 +79,7 @@ def test_tag_text(task):
 
 
 def test_a_token_without_a_label_weighs_nothing(task):
-    """Labels of weight 0 change neither the loss nor a weight, whatever they are."""
+    """Labels of weight 0 do not affect the loss."""
     weights = [np.arange(length) % 2 for length in LENGTHS]
     other = [[tag if weight else "DET" for tag, weight in zip(*row)] for row in zip(TAGS, weights)]
     losses = [task.fit(task.x, y, sample_weight=weights)["loss"][0] for y in (TAGS, other)]
@@ -105,7 +105,7 @@ def test_a_dataset_of_batches_of_any_length(task):
 @pytest.mark.parametrize(
     "tags",
     [
-        [["DET"], *TAGS[1:]],  # The longest sentence hides that another one is short of labels.
+        [["DET"], *TAGS[1:]],  # After padding, the labels still have the length of the tokens.
         [*TAGS[:3], [*TAGS[3], "DET"], TAGS[4]],
         [[*TAGS[0], "DET"], *TAGS[1:]],
     ],
@@ -124,16 +124,16 @@ def test_weighted_metrics(task):
     weights = [np.arange(length) + 0.5 for length in LENGTHS]
     model = task.make()
     model.compile("sgd", model.loss, weighted_metrics=[TokenAccuracy()], run_eagerly=IS_TENSORFLOW)
-    right = [
+    is_correct = [
         row[:length].argmax(-1) == number
         for row, length, number in zip(task.predict(model=model), LENGTHS, task.numbers)
     ]
-    true = np.average(np.concatenate(right), weights=np.concatenate(weights))
+    expected = np.average(np.concatenate(is_correct), weights=np.concatenate(weights))
     for batch_size in (2, 5):
         _, accuracy = task.evaluate(
             task.x, TAGS, model=model, sample_weight=weights, batch_size=batch_size
         )
-        assert abs(accuracy - true) <= 1e-6
+        assert abs(accuracy - expected) <= 1e-6
 
 
 ONE_SHORT = [*TAGS[:3], TAGS[3][:4], TAGS[4]]
@@ -162,7 +162,7 @@ def test_bad_labels(task, y, message):
 
 @needs_strings
 def test_the_error_shows_the_tokens(task):
-    """The tokenizer may split otherwise than whoever wrote the labels."""
+    """The tokenizer may split a sentence differently from the author of its labels."""
     with pytest.raises(ValueError, match=re.escape("2 labels and 4 tokens: It is n't .. Pass ")):
         task.fit(["It isn't."], [["NOUN", "."]])
 

@@ -35,11 +35,11 @@ def test_task(check, task, tmp_path):
     "pooling, hidden_dim", [("mean", None), ("max", 3), ("mean_max", None), ("mean_max", 3)]
 )
 def test_head(task, pooling, hidden_dim):
-    """Pooling, hidden layer and output are what they are called; dropout rests in `predict`."""
+    """Pooling, hidden layer and output, compared with numpy; `predict` uses no dropout."""
     model = task.make(pooling=pooling, hidden_dim=hidden_dim, head_dropout=0.4)
     vectors = to_numpy(model.elmo(char_ids()))
     tokens = [row[:length] for row, length in zip(vectors, LENGTHS)]
-    zero = np.zeros((1, vectors.shape[-1]))  # what an empty sentence has
+    zero = np.zeros((1, vectors.shape[-1]))  # the vectors of an empty sentence
     mean = np.stack([(row if len(row) else zero).mean(0) for row in tokens])
     largest = np.stack([(row if len(row) else zero).max(0) for row in tokens])
     pooled = {"mean": [mean], "max": [largest], "mean_max": [mean, largest]}
@@ -60,7 +60,7 @@ def test_classify(task):
     assert task.model.classify(task.x) == names
     assert task.model.classify(task.x, batch_size=2) == names
     assert task.model.classify([]) == []
-    for i, name in enumerate(names):  # alone, the empty one and those of one token too
+    for i, name in enumerate(names):  # one by one, among them the empty one
         assert task.model.classify(task.x[i : i + 1]) == [name]
 
 
@@ -81,7 +81,7 @@ def test_classify_text(task):
     [
         (
             ["good"] * 5,
-            "one of ['negative', 'neutral', 'positive'] or its number. Received: 'good' ",
+            "one of ['negative', 'neutral', 'positive'] or its index. Received: 'good' ",
         ),
         (["negative", "good", *CLASSES[2:]], "Received: 'good' in sentence 1"),
         ([0, 1, 2, 3, 0], "Received: 3 in sentence 3"),
@@ -116,5 +116,5 @@ def test_under_a_strategy_the_graph_starts_at_ids(task):
         loss = model.fit(SENTENCES, CLASSES, verbose=0).history["loss"][0]
         assert abs(loss - task.expected_loss()) <= 1e-5
         assert task.evaluate(TOKENS, CLASSES, model=model)[0] < loss
-    # Where a graph takes strings, a model of the same layer starts at them.
+    # Outside of the strategy, a model of the same layer starts at strings.
     assert not ElmoTextClassifier(toy_elmo(), task.labels).starts_at_ids

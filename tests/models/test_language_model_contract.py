@@ -1,4 +1,4 @@
-"""What a language model takes and refuses: ids, keywords, training by Keras, exports, weights."""
+"""Arguments and methods of a language model: ids, keywords, training, exports, changed weights."""
 
 import keras
 import numpy as np
@@ -43,33 +43,41 @@ NUMBERS = {
 
 @pytest.mark.parametrize("x", NUMBERS.values(), ids=NUMBERS)
 @pytest.mark.parametrize("method", ["score", "perplexity", "predict", "evaluate"])
-def test_ids_do_not_tell_words(shared_model, method, x):
+def test_ids_are_refused(shared_model, method, x):
     name = "x" if method in ("predict", "evaluate") else "sentences"
     for given in (x, keras.ops.convert_to_tensor(x)) if isinstance(x, np.ndarray) else (x,):
         with pytest.raises(ValueError, match=f"`{name}` must hold sentences.*Received: numbers"):
             getattr(shared_model, method)(given)
 
 
-def test_ids_do_not_tell_substitutes(shared_model):
-    for tokens in (IDS[0], IDS[0].tolist(), [3, 4]):
-        with pytest.raises(ValueError, match="`tokens` must hold sentences.*Received: numbers"):
-            shared_model.substitutes(tokens, 0)
+@pytest.mark.parametrize(
+    "tokens", [IDS[0], IDS[0].tolist(), [3, 4]], ids=["array", "lists", "ints"]
+)
+def test_substitutes_refuse_ids(shared_model, tokens):
+    with pytest.raises(ValueError, match="`tokens` must hold sentences.*Received: numbers"):
+        shared_model.substitutes(tokens, 0)
 
 
 # === Keywords ===
 
 
-def test_unknown_keywords_are_refused(shared_model):
-    for method, wrong in (
-        ("predict", {"step": 1}),
-        ("predict", {"steps": 1}),
-        ("evaluate", {"y": [1]}),
-        ("evaluate", {"batchsize": 2}),
-        ("evaluate", {"sample_weight": [1.0] * 5}),
-        ("score", {"batch_size": 2}),
-    ):
-        with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(iter(wrong))}'"):
-            getattr(shared_model, method)(SENTENCES, **wrong)
+@pytest.mark.parametrize(
+    "method, keyword, value",
+    [
+        ("predict", "step", 1),
+        ("predict", "steps", 1),
+        ("evaluate", "y", [1]),
+        ("evaluate", "batchsize", 2),
+        ("evaluate", "sample_weight", [1.0] * 5),
+        ("score", "batch_size", 2),
+    ],
+)
+def test_unknown_keywords_are_refused(shared_model, method, keyword, value):
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{keyword}'"):
+        getattr(shared_model, method)(SENTENCES, **{keyword: value})
+
+
+def test_labels_are_refused(shared_model):
     with pytest.raises(TypeError, match="positional"):
         shared_model.evaluate(SENTENCES, [1] * 5)  # Keras' second argument is y.
 
@@ -89,12 +97,12 @@ def test_keywords_are_honoured(shared_model, monkeypatch, capsys, method):
     assert sizes == [5] and not capsys.readouterr().out
     for batch_size, taken in ((2, [2, 2, 1]), (1, [1] * 5), (100, [5])):
         sizes.clear()
-        found = call(SENTENCES, batch_size=batch_size, verbose=0)
+        actual = call(SENTENCES, batch_size=batch_size, verbose=0)
         assert sizes == taken
         if method == "evaluate":
-            assert found == pytest.approx(expected, rel=1e-5)
+            assert actual == pytest.approx(expected, rel=1e-5)
         else:
-            np.testing.assert_allclose(found, expected, atol=1e-5)
+            np.testing.assert_allclose(actual, expected, atol=1e-5)
     for verbose in ("auto", 1, 2):
         call(SENTENCES, verbose=verbose)
         assert "5/5" in capsys.readouterr().out
@@ -104,10 +112,10 @@ def test_keywords_are_honoured(shared_model, monkeypatch, capsys, method):
 
 
 def test_evaluate_gives_a_list(shared_model):
-    found = shared_model.evaluate(SENTENCES, verbose=0, return_dict=True)
-    assert list(found) == ["loss", "forward_perplexity", "backward_perplexity", "perplexity"]
+    actual = shared_model.evaluate(SENTENCES, verbose=0, return_dict=True)
+    assert list(actual) == ["loss", "forward_perplexity", "backward_perplexity", "perplexity"]
     as_list = shared_model.evaluate(SENTENCES, verbose=0, return_dict=False)
-    assert as_list == list(found.values())
+    assert as_list == list(actual.values())
 
 
 def test_predict_on_batch(shared_model):
@@ -118,20 +126,22 @@ def test_predict_on_batch(shared_model):
 # === Training ===
 
 
-def test_keras_does_not_train_it(shared_model):
-    model, y = shared_model, np.zeros(5)
-    for call in (
-        lambda: model.fit(SENTENCES, y),
-        lambda: model.fit(SENTENCES),
-        lambda: model.fit(x=SENTENCES, epochs=2),
-        lambda: model.compile(),
-        lambda: model.compile("adam", loss="mse"),
-        lambda: model.train_on_batch(SENTENCES, y),
-        lambda: model.test_on_batch(SENTENCES, y),
-    ):
-        with pytest.raises(ValueError, match="elmo_keras.training.pretrain.*elmo-keras pretrain"):
-            call()
-    assert not model.compiled
+@pytest.mark.parametrize(
+    "method, arguments, keywords",
+    [
+        ("fit", [SENTENCES, np.zeros(5)], {}),
+        ("fit", [SENTENCES], {}),
+        ("fit", [], {"x": SENTENCES, "epochs": 2}),
+        ("compile", [], {}),
+        ("compile", ["adam"], {"loss": "mse"}),
+        ("train_on_batch", [SENTENCES, np.zeros(5)], {}),
+        ("test_on_batch", [SENTENCES, np.zeros(5)], {}),
+    ],
+)
+def test_training_methods_of_keras_are_refused(shared_model, method, arguments, keywords):
+    with pytest.raises(ValueError, match="elmo_keras.training.pretrain.*elmo-keras pretrain"):
+        getattr(shared_model, method)(*arguments, **keywords)
+    assert not shared_model.compiled
 
 
 # === Files ===
@@ -140,7 +150,7 @@ def test_keras_does_not_train_it(shared_model):
 @pytest.mark.parametrize(
     "format, reason", [("onnx", "ONNX"), ("litert", "LiteRT"), ("openvino", ""), ("torch", "")]
 )
-def test_exports_that_nothing_can_run(shared_model, tmp_path, format, reason):
+def test_other_export_formats_are_refused(shared_model, tmp_path, format, reason):
     with pytest.raises(ValueError, match=f"must be 'tf_saved_model'.*format='{format}'.*{reason}"):
         shared_model.export(tmp_path / "model", format=format)
     assert not list(tmp_path.iterdir())
@@ -157,12 +167,12 @@ def test_other_files_are_refused(shared_model, tmp_path):
 @pytest.mark.parametrize("mode", ["int8", "int4", pytest.param("float8", marks=pytest.mark.slow)])
 def test_quantized_weights_count_and_are_saved(tmp_path, mode):
     model = make()
-    before = model.score(SENTENCES)  # A graph of the weights as they were is there now.
+    before = model.score(SENTENCES)  # It traces a graph with the unquantized weights.
     model.quantize(mode)
-    found = model.score(SENTENCES)
-    assert np.abs(found - before).max() > 1e-4
-    np.testing.assert_allclose(found, before, rtol=0.1)
-    # Vectors that are computed eagerly, and the softmax in numpy.
+    actual = model.score(SENTENCES)
+    assert np.abs(actual - before).max() > 1e-4
+    np.testing.assert_allclose(actual, before, rtol=0.1)
+    # Expected values: vectors computed eagerly, and the softmax in numpy.
     top = small_models.to_numpy(
         model.elmo([["the"]]) if small_models.IS_TENSORFLOW else model.elmo(ids_of("the"))
     )
@@ -172,15 +182,15 @@ def test_quantized_weights_count_and_are_saved(tmp_path, mode):
     assert model.score([["the"]])[0, 0] == pytest.approx(logits[0][3] + logits[1][1], rel=1e-4)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(loaded.score(SENTENCES), found, rtol=1e-6)
+    np.testing.assert_allclose(loaded.score(SENTENCES), actual, rtol=1e-6)
 
 
 def ids_of(*words):
     return elmo_keras.layers.CharCNN().numpy_ids(words)[None]
 
 
-def test_adapted_weights_count():
-    """LoRA puts further weights beside a kernel that was traced already."""
+def test_lora_weights_are_used():
+    """LoRA adds weights to a kernel that is already traced."""
     model = make()
     before = model.score(SENTENCES)
     part = model.elmo.bilstm.forward_layers[0].cell.projection
@@ -190,7 +200,7 @@ def test_adapted_weights_count():
     assert np.abs(model.score(SENTENCES) - before).max() > 1e-3
 
 
-# === Results that are no numbers ===
+# === Results that are not finite ===
 
 
 def every_call(model):
@@ -217,7 +227,7 @@ def test_results_that_are_not_finite(biases):
 
 
 def test_a_perplexity_that_is_too_large():
-    """The log-probabilities are numbers, their exponential is none."""
+    """The log-probabilities are finite, but the exponential overflows."""
     model = make()
     model.head.softmax.kernel.assign(1e10 * small_models.to_numpy(model.head.softmax.kernel))
     scores = model.score(SENTENCES)

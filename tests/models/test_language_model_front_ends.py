@@ -1,4 +1,4 @@
-"""Language models of every front end, against ids written by hand and a softmax in numpy."""
+"""Language models with every front end, compared with ids written by hand and a numpy softmax."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ SENTENCES = [
     ["我", "吃", "cat"],
     ["cat", "苹果", "a🙂", "我", "我"],
     [],
-    ["<bos>", "<S>", "x" * 60, "吃"],  # to some encoders a boundary, to others a word
+    ["<bos>", "<S>", "x" * 60, "吃"],  # boundaries of some encoders and words of others
 ]
 MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 CHARACTERS = [*MARKS, *"我吃cat🙂<S>x"]
@@ -22,7 +22,7 @@ LENGTH = 8
 
 
 def code_points(word):
-    """The row of a word's characters in the program's order, marks swapped, plus one."""
+    """The ids of a word's characters: 1-based, with begin and end swapped as in the program."""
     number = {entry: place + 1 for place, entry in enumerate(CHARACTERS)}
     middle = [word] if word in ("<bos>", "<eos>") else list(word)[: LENGTH - 2]
     row = [number["<eow>"], *(number.get(c, number["<oov>"]) for c in middle), number["<bow>"]]
@@ -37,7 +37,7 @@ KNOWN = ["<oov>", "<eos>", "<bos>", "cat", "吃", "xxxxxx"]
 number_of_cut = number_in(KNOWN, "<oov>")
 TABLE = ["<S>", "</S>", "<UNK>", "吃", "cat"]
 
-# Each with its ids by hand, and the words that stand for the boundaries.
+# For each front end: its layer, its ids by hand, and the words that stand for boundaries.
 FRONT_ENDS = {
     "code points": (
         lambda: layers.CodePointEncoder(
@@ -103,11 +103,11 @@ def by_hand(model, front_end, tokens):
 
 def check(model, front_end):
     expected = [by_hand(model, front_end, tokens) for tokens in SENTENCES]
-    found = model.predict(SENTENCES, verbose=0)
-    for row, wanted in zip(found, expected, strict=True):
-        np.testing.assert_allclose(row[: len(wanted)], wanted, atol=1e-4)
-        assert not row[len(wanted) :].any()
-    sums = np.array([wanted.sum(axis=0) for wanted in expected])
+    actual = model.predict(SENTENCES, verbose=0)
+    for row, expected_row in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(row[: len(expected_row)], expected_row, atol=1e-4)
+        assert not row[len(expected_row) :].any()
+    sums = np.array([expected_row.sum(axis=0) for expected_row in expected])
     np.testing.assert_allclose(model.score(SENTENCES), sums, atol=1e-4)
     words = sum(len(tokens) + 1 for tokens in SENTENCES)
     means = np.exp(-sums.sum(axis=0) / words)
@@ -131,7 +131,7 @@ def test_scores_of_a_graph_that_starts_at_ids(model, front_end, monkeypatch):
 
 def test_substitutes_by_hand(model, front_end):
     tokens = ["我", "吃", "cat"]
-    # What stands at the position does not matter there.
+    # The token at the position does not affect the prediction.
     rows = {word: by_hand(model, front_end, ["我", word, "cat"])[2] for word in WORDS[3:]}
     for direction in ("forward", "backward", "both"):
         expected = {
@@ -139,14 +139,14 @@ def test_substitutes_by_hand(model, front_end):
             for word, row in rows.items()
         }
         total = np.log(np.sum(np.exp(list(expected.values()))))
-        found = model.substitutes(tokens, 1, k=None, direction=direction)
-        assert [word for word, _ in found] == sorted(expected, key=expected.get, reverse=True)
-        for word, probability in found:
+        actual = model.substitutes(tokens, 1, k=None, direction=direction)
+        assert [word for word, _ in actual] == sorted(expected, key=expected.get, reverse=True)
+        for word, probability in actual:
             assert np.log(probability) == pytest.approx(expected[word] - total, abs=1e-3)
 
 
 @pytest.mark.parametrize("front_end", ["both", "words"], indirect=True)
-def test_a_preset_of_it(model, tmp_path):
+def test_saved_files(model, tmp_path):
     model.save_to_preset(tmp_path / "preset")
     loaded = BidirectionalLanguageModel.from_preset(tmp_path / "preset")
     np.testing.assert_allclose(loaded.score(SENTENCES), model.score(SENTENCES), rtol=1e-6)
@@ -156,7 +156,7 @@ def test_a_preset_of_it(model, tmp_path):
     np.testing.assert_allclose(loaded.score(SENTENCES), model.score(SENTENCES), rtol=1e-6)
 
 
-def test_front_ends_that_make_no_ids():
+def test_front_ends_without_a_vocabulary_are_refused():
     words = elmo_keras.layers.WordEmbedding(5, 6)
     with pytest.raises(ValueError, match="needs its vocabulary to make ids of words"):
         BidirectionalLanguageModel(elmo_keras.ElmoLayer(words, small_models.bilstm()), WORDS)

@@ -1,4 +1,4 @@
-"""Batches that are no longer than they must be, and no more shapes than they must have."""
+"""Batches: their padding, their order, and the number of distinct shapes."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ LENGTHS_OF_ROWS = [3, 9, 1, 0, 7, 13, 8]
 
 
 def rows(lengths=LENGTHS_OF_ROWS):
-    """Sentences of word ids, which say in their first column which sentence they are of."""
+    """Sentences of ids, whose first column holds the index of the sentence plus 1."""
     return [np.full((length, 2), [i + 1, 7], dtype="int32") for i, length in enumerate(lengths)]
 
 
@@ -57,13 +57,13 @@ def test_order_is_kept(is_compiled):
             assert weight == label
 
 
-def test_shuffled_anew_in_every_epoch():
+def test_each_epoch_has_another_order():
     data = id_batches(shuffle=True)
     epochs = []
     for _ in range(4):
         epochs.append(labels_of(data))
         assert sorted(epochs[-1]) == list(range(7))
-        assert labels_of(data) == epochs[-1]  # and not within one
+        assert labels_of(data) == epochs[-1]  # The order is fixed within an epoch.
         data.on_epoch_end()
     assert len(set(map(tuple, epochs))) > 1
     for ids, y, weights in batches_of(data):
@@ -86,7 +86,7 @@ def test_compiled_batches_have_one_number_of_rows(number, batch_size):
         data.on_epoch_end()
 
 
-def test_shuffled_batches_hold_like_lengths():
+def test_shuffled_batches_hold_similar_lengths():
     lengths = np.random.default_rng(0).integers(1, 60, 400).tolist()
     data = id_batches(20, shuffle=True, is_compiled=True, lengths=lengths)
     for _ in range(3):
@@ -156,7 +156,7 @@ def test_token_batches():
 
 
 @needs_strings
-def test_token_batches_are_shuffled_anew_in_every_epoch():
+def test_token_batches_of_each_epoch_have_another_order():
     tokens = [[str(i)] for i in range(8)]
     data = token_batches([tokens], list(range(8)), None, 3, shuffle=True)
     epochs = []
@@ -170,7 +170,7 @@ def test_token_batches_are_shuffled_anew_in_every_epoch():
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles each shape")
 def test_one_compilation_a_bucket():
-    """`fit` on ids traces its step once a bucket, whatever the order of the sentences."""
+    """`fit` on ids traces its step once per bucket, in any order of the sentences."""
     shapes = []
 
     class Counted(ElmoTextClassifier):
