@@ -69,6 +69,18 @@ class FileSet:
     Attributes:
         index: name of the JSON file that lists the parts, one of `INDEXES`.
         parts: names of all files that may be parts. A save may leave out some of them.
+
+    Example:
+
+    >>> import pathlib
+    >>> from elmo_keras.files.atomic_write import text_content
+    >>> files = FileSet("config.json", parts=("words.txt",))
+    >>> folder = pathlib.Path("model")
+    >>> files.write(folder, {"units": 3}, {"words.txt": text_content("the cat")})
+    >>> saved = files.find(folder)
+    >>> saved.check("words.txt")
+    >>> saved.content["units"], saved.path("words.txt").read_text()
+    (3, 'the cat')
     """
 
     index: str

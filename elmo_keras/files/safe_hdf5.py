@@ -94,6 +94,17 @@ def open_datasets(path: pathlib.Path) -> Iterator[dict[str, StoredArray]]:
     Raises:
         ValueError: if the file is not in HDF5 or is damaged; if it has links, arrays whose values
             are in other files, or arrays that are far larger than their bytes in the file.
+
+    Example:
+
+    >>> path = pathlib.Path("weights.hdf5")
+    >>> with open(path, "wb+") as file:
+    ...     write_arrays(file, {"lstm/bias": np.ones(3, "float32")})
+    >>> with open_datasets(path) as datasets:
+    ...     shape = datasets["lstm/bias"].shape
+    ...     bias = datasets["lstm/bias"].read()
+    >>> shape, bias.tolist()
+    ((3,), [1.0, 1.0, 1.0])
     """
     with contextlib.ExitStack() as stack:
         try:

@@ -59,6 +59,16 @@ class Reader:
     Args:
         source: name of the file, for errors.
         expected: description of the expected file, as in "Check that the file is EXPECTED".
+
+    Example:
+
+    >>> reader = Reader("options.json", "the options of a biLM")
+    >>> reader.integer({"dim": 512}, "dim", prefix="lstm.")
+    512
+    >>> reader.integer({"dim": "x"}, "dim", prefix="lstm.")
+    Traceback (most recent call last):
+    ...
+    ValueError: In options.json, lstm.dim must be a whole number of at least 1. Received: 'x'. ...
     """
 
     def __init__(self, source: str, expected: str) -> None:
