@@ -1,6 +1,7 @@
 """ELMo as Keras layers: from raw text to a trained model and a SavedModel."""
 
 import importlib
+from typing import Any
 
 from elmo_keras import encoders as encoders
 from elmo_keras import layers as layers
@@ -20,11 +21,11 @@ __version__ = "0.1.0"
 _LAZY = ("checkpoints", "convert", "datasets", "presets", "serving", "training", "tuning")
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"elmo_keras.{name}")
     raise AttributeError(f"module 'elmo_keras' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted([*globals(), *_LAZY])
