@@ -25,15 +25,16 @@ PYTEST_COVERAGE := $(if $(COVERAGE),--cov --cov-report=term:skip-covered --cov-f
 # sys.monitoring costs a tenth of the time; the C tracer, for Python 3.11, costs a third.
 TRACER = $$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 # What runs on every backend: all that takes character ids.
-BACKEND_TESTS := tests/backend tests/layers tests/encoders tests/checkpoints/test_references.py tests/checkpoints/test_words.py \
-	tests/presets/test_native_format.py tests/models/preprocessing/test_batches.py tests/metrics \
+BACKEND_TESTS := tests/backend tests/layers tests/encoders tests/checkpoints/test_references.py \
+	tests/checkpoints/test_word_models.py tests/presets/test_native_format.py \
+	tests/presets/test_loading.py tests/presets/test_non_finite_weights.py \
+	tests/models/preprocessing/test_batches.py tests/metrics \
 	tests/training/test_pretraining.py::test_a_run_in_parts_is_the_same \
 	tests/training/test_pretraining.py::test_a_step_of_every_precision \
 	tests/models/test_bidirectional_language_model.py::test_perplexity \
 	tests/models/test_language_model_front_ends.py tests/models/test_language_model_contract.py \
 	tests/models/test_elmo_text_classifier.py tests/models/test_backbones.py \
 	tests/models/test_heads.py tests/models/test_preprocessors.py tests/models/test_task_presets.py \
-	tests/presets/test_own_options.py \
 	tests/training/test_front_ends.py tests/training/test_reproducibility.py
 # Processes that choose JAX themselves, wherever it is installed.
 JAX_TESTS := tests/test_import.py tests/test_cli.py::test_tensorflow_on_another_backend_is_as_quiet
@@ -65,7 +66,7 @@ test-pretraining: $(VENV)/.dev
 
 # What else `make test` leaves out for its length: searches of keras-tuner, models trained on a cache.
 test-long: $(VENV)/.dev
-	$(PYTEST) --run-slow tests/test_tuning.py tests/encoders/test_embed.py tests/checkpoints/test_words.py
+	$(PYTEST) --run-slow tests/test_tuning.py tests/encoders/test_embed.py tests/checkpoints/test_word_models.py
 
 test-backends: test-jax test-torch
 

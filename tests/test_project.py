@@ -15,6 +15,8 @@ CITATION = (ROOT / "CITATION.cff").read_text("utf-8")
 # In a shell script, in a workflow, and as code in Markdown; prose may make sure of something.
 MAKE = re.compile(r"(?:^|`|run: |step \".*\" )make (?:[A-Z]+=\S+ )*([a-z][a-z-]*)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+# `tests/file.py`, `tests/folder` or `tests/file.py::function`, not as part of a longer path.
+TEST_PATH = re.compile(r"(?<![\w./-])tests/[\w./-]*\w(?:::\w+)?")
 
 
 def relative(path):
@@ -104,6 +106,27 @@ def test_github_tests_every_supported_python(setup):
     matrices = re.findall(r"^ +python: \[(.*)\]$", workflow, re.MULTILINE)
     assert len(matrices) == 3
     assert {tuple(re.findall(r'"(.*?)"', matrix)) for matrix in matrices} == {tuple(supported)}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "Makefile", ROOT / ".ci" / "run", *WORKFLOWS, *DOCUMENTS],
+    ids=relative,
+)
+def test_named_tests_exist(path):
+    for name in TEST_PATH.findall(path.read_text("utf-8")):
+        file, _, function = name.partition("::")
+        assert (ROOT / file).exists(), f"{relative(path)} names {name}, which does not exist."
+        if function:
+            assert re.search(
+                rf"^def {function}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE
+            ), f"{relative(path)} names {name}, but {file} has no such function."
+
+
+def test_the_makefile_names_tests():
+    names = TEST_PATH.findall((ROOT / "Makefile").read_text("utf-8"))
+    assert any("::" in name for name in names)
+    assert len(names) > 20
 
 
 # === Links ===
