@@ -177,7 +177,7 @@ DICTIONARIES = {
     "larger number": (f"more\t{10**30}", NUMBERING),
     "many digits": (f"more\t{'9' * 10**5}", NUMBERING),
     "negative number": ("more\t-1", LINE),
-    "duplicate number": ("more\t3", "each entry a number of its own"),
+    "duplicate number": ("more\t3", "a different number for each entry"),
     "no number": ("more\tmore", LINE),
     "fraction": ("more\t9.0", LINE),
     "digits of another script": ("more\t٩٩", LINE),
