@@ -75,7 +75,7 @@ def parameters_of(value):
     """The names that the `Args:` of a class or a function must have."""
     function = value
     if inspect.isclass(value):
-        # That of the first class of ours with a constructor; Keras documents its own.
+        # The first class with a constructor counts; Keras documents the arguments of its classes.
         owner = next((cls for cls in value.__mro__ if "__init__" in vars(cls)), object)
         if issubclass(value, tuple):
             return list(value._fields)

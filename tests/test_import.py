@@ -35,7 +35,7 @@ def run(script, *arguments, backend):
 
 
 # Keras itself imports torch and matplotlib where they are installed: here they are not, so that
-# an import of ours would show.
+# an import by the package would show.
 IMPORTS = """
 import json
 import sys

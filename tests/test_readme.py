@@ -42,8 +42,8 @@ each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 
 def blocks(path, language):
     """Matches of the blocks in one language, in their order."""
-    found = BLOCK.finditer(path.read_text("utf-8"))
-    return [block for block in found if block["language"] == language]
+    matches = BLOCK.finditer(path.read_text("utf-8"))
+    return [block for block in matches if block["language"] == language]
 
 
 def differences(shown, actual):

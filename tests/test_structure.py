@@ -152,7 +152,7 @@ def circles(modules):
     A circle is a strongly connected component of the graph of imports (Tarjan's algorithm).
     """
     graph = _graph(modules)
-    index, lowest, stack, found = {}, {}, [], []
+    index, lowest, stack, components = {}, {}, [], []
 
     def visit(name):
         index[name] = lowest[name] = len(index)
@@ -167,12 +167,12 @@ def circles(modules):
             component = stack[stack.index(name) :]
             del stack[stack.index(name) :]
             if len(component) > 1 or name in graph[name]:
-                found.append(sorted(component))
+                components.append(sorted(component))
 
     for name in graph:
         if name not in index:
             visit(name)
-    return found
+    return components
 
 
 def _graph(modules):

@@ -178,9 +178,9 @@ def _word_entries(words: WordEmbedding) -> list[Entry]:
 
 
 def _character_entries(cnn: CharCNN, has_padding: bool) -> list[Entry]:
-    ours = "token_encoder"
+    root = "token_encoder"
     char_dim, dim = cnn.char_embedding_dim, cnn.num_filters
-    path = f"{ours}/char_embedding/embeddings"
+    path = f"{root}/char_embedding/embeddings"
     if has_padding:
         entries = [identity_entry("char_embed", (cnn.num_characters, char_dim), path)]
     else:
@@ -190,21 +190,21 @@ def _character_entries(cnn: CharCNN, has_padding: bool) -> list[Entry]:
             Entry(
                 f"CNN/W_cnn_{i}",
                 (1, width, char_dim, count),  # The file holds 2-D convolutions of height 1.
-                (f"{ours}/convolution_{i}/kernel",),
+                (f"{root}/convolution_{i}/kernel",),
                 lambda x: [x[0]],
                 lambda x: x[np.newaxis],
             ),
-            identity_entry(f"CNN/b_cnn_{i}", (count,), f"{ours}/convolution_{i}/bias"),
+            identity_entry(f"CNN/b_cnn_{i}", (count,), f"{root}/convolution_{i}/bias"),
         ]
     for i in range(cnn.num_highways):
-        for theirs, dense in (("carry", "gate"), ("transform", "transform")):
-            path = f"{ours}/highway_{i}/{dense}"
+        for source, dense in (("carry", "gate"), ("transform", "transform")):
+            path = f"{root}/highway_{i}/{dense}"
             entries += [
-                identity_entry(f"CNN_high_{i}/W_{theirs}", (dim, dim), f"{path}/kernel"),
-                identity_entry(f"CNN_high_{i}/b_{theirs}", (dim,), f"{path}/bias"),
+                identity_entry(f"CNN_high_{i}/W_{source}", (dim, dim), f"{path}/kernel"),
+                identity_entry(f"CNN_high_{i}/b_{source}", (dim,), f"{path}/bias"),
             ]
     if cnn.projection_dim:
-        path, size = f"{ours}/projection", cnn.projection_dim
+        path, size = f"{root}/projection", cnn.projection_dim
         entries += [
             identity_entry("CNN_proj/W_proj", (dim, size), f"{path}/kernel"),
             identity_entry("CNN_proj/b_proj", (size,), f"{path}/bias"),
@@ -214,20 +214,20 @@ def _character_entries(cnn: CharCNN, has_padding: bool) -> list[Entry]:
 
 def _lstm_entries(bilstm: BiLSTMStack, input_dim: int) -> list[Entry]:
     entries = []
-    for direction, ours in enumerate(("forward", "backward")):
+    for direction, name in enumerate(("forward", "backward")):
         for j in range(bilstm.num_layers):
-            theirs, path = lstm_root(direction, j), f"bilstm/{ours}_{j}"
+            source, path = lstm_root(direction, j), f"bilstm/{name}_{j}"
             size = bilstm.output_dim if j else input_dim
             entries += [
                 Entry(
-                    f"{theirs}/W_0",
+                    f"{source}/W_0",
                     (size + bilstm.output_dim, 4 * bilstm.units),
                     (f"{path}/input_gates/kernel", f"{path}/recurrent_gates/kernel"),
                     functools.partial(_split_kernel, size),
                     lambda x, h: _swap_gates(np.concatenate([x, h])),
                 ),
                 Entry(
-                    f"{theirs}/B",
+                    f"{source}/B",
                     (4 * bilstm.units,),
                     (f"{path}/input_gates/bias",),
                     lambda x: [_swap_gates(x)],
@@ -237,7 +237,7 @@ def _lstm_entries(bilstm: BiLSTMStack, input_dim: int) -> list[Entry]:
             if bilstm.projection_dim:
                 shape = (bilstm.units, bilstm.projection_dim)
                 path = f"{path}/projection/kernel"
-                entries.append(identity_entry(f"{theirs}/W_P_0", shape, path))
+                entries.append(identity_entry(f"{source}/W_P_0", shape, path))
     return entries
 
 

@@ -104,15 +104,15 @@ def weight_table(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
         encoder: the token encoder.
         bilstm: the LSTMs.
     """
-    ours = "token_encoder"
+    root = "token_encoder"
     entries = []
     dim = 0
     if encoder.has_characters:
         shape = (encoder.num_characters, encoder.char_embedding_dim)
-        path = f"{ours}/char_cnn/char_embedding/embeddings"
+        path = f"{root}/char_cnn/char_embedding/embeddings"
         entries.append(without_padding("char_emb_layer.embedding.weight", shape, path))
         for i, (width, count) in enumerate(encoder.filters):
-            path = f"{ours}/char_cnn/convolution_{i}"
+            path = f"{root}/char_cnn/convolution_{i}"
             entries += [
                 Entry(
                     f"convolutions.{i}.weight",
@@ -125,33 +125,33 @@ def weight_table(encoder: CodePointEncoder, bilstm: BiLSTMStack) -> list[Entry]:
             ]
         dim = sum(count for _, count in encoder.filters)
         for i in range(encoder.num_highways):
-            entries += _highway(f"highways._layers.{i}", dim, f"{ours}/char_cnn/highway_{i}")
+            entries += _highway(f"highways._layers.{i}", dim, f"{root}/char_cnn/highway_{i}")
     if encoder.has_words:
         shape = (encoder.num_words, encoder.word_embedding_dim)
-        path = f"{ours}/word_embedding/embeddings"
+        path = f"{root}/word_embedding/embeddings"
         entries.append(without_padding("word_emb_layer.embedding.weight", shape, path))
         dim += encoder.word_embedding_dim
     size = encoder.projection_dim
     entries += [
-        _linear("projection.weight", (size, dim), f"{ours}/projection/kernel"),
-        identity_entry("projection.bias", (size,), f"{ours}/projection/bias"),
+        _linear("projection.weight", (size, dim), f"{root}/projection/kernel"),
+        identity_entry("projection.bias", (size,), f"{root}/projection/bias"),
     ]
     for direction in ("forward", "backward"):
         for j in range(bilstm.num_layers):
-            theirs, path = f"{direction}_layer_{j}", f"bilstm/{direction}_{j}"
+            source, path = f"{direction}_layer_{j}", f"bilstm/{direction}_{j}"
             gates = (4 * bilstm.units, size)
-            # The files hold the gates in our order, i, f, g, o. The +1 of the forget gate is part
-            # of the bias.
+            # The files hold the gates in this package's order, i, f, g, o. The +1 of the forget
+            # gate is part of the bias.
             entries += [
-                _linear(f"{theirs}.input_linearity.weight", gates, f"{path}/input_gates/kernel"),
+                _linear(f"{source}.input_linearity.weight", gates, f"{path}/input_gates/kernel"),
                 _linear(
-                    f"{theirs}.state_linearity.weight", gates, f"{path}/recurrent_gates/kernel"
+                    f"{source}.state_linearity.weight", gates, f"{path}/recurrent_gates/kernel"
                 ),
                 identity_entry(
-                    f"{theirs}.state_linearity.bias", gates[:1], f"{path}/input_gates/bias"
+                    f"{source}.state_linearity.bias", gates[:1], f"{path}/input_gates/bias"
                 ),
                 _linear(
-                    f"{theirs}.state_projection.weight",
+                    f"{source}.state_projection.weight",
                     (size, bilstm.units),
                     f"{path}/projection/kernel",
                 ),
@@ -166,8 +166,8 @@ def _linear(name: str, shape: tuple[int, int], path: str) -> Entry:
 def _highway(name: str, dim: int, path: str) -> list[Entry]:
     """Returns the entries of a highway, whose two Dense layers are one array in the file.
 
-    The gate of the program opens the carry, ours opens the transform. 1 - sigmoid(x) equals
-    sigmoid(-x), so the sign changes.
+    ELMoForManyLangs' gate weighs the input, this package's gate the transformed input. 1 -
+    sigmoid(x) equals sigmoid(-x), so the sign changes.
     """
     return [
         Entry(

@@ -4,15 +4,15 @@ import pytest
 from elmo_keras import layers
 from tests.check_layer import check_layer
 
-MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+SPECIAL_TOKENS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 
 
 @pytest.mark.parametrize(
     "dictionaries, size, weights",
     [
-        ({"characters": [*MARKS, "a"], "words": [*MARKS, "the"]}, 11, 16),
-        ({"characters": [*MARKS, "a"]}, 10, 15),
-        ({"words": [*MARKS, "the"]}, 1, 3),
+        ({"characters": [*SPECIAL_TOKENS, "a"], "words": [*SPECIAL_TOKENS, "the"]}, 11, 16),
+        ({"characters": [*SPECIAL_TOKENS, "a"]}, 10, 15),
+        ({"words": [*SPECIAL_TOKENS, "the"]}, 1, 3),
     ],
     ids=["both", "characters", "words"],
 )
@@ -38,9 +38,15 @@ def test_keras_contract(tmp_path, dictionaries, size, weights):
 
 
 def test_numpy_ids_by_hand():
-    """The word, then the characters; ELMoForManyLangs swaps the marks of a word; all plus one."""
+    """The word, then the characters; all ids plus one.
+
+    ELMoForManyLangs swaps the begin and the end of a word.
+    """
     encoder = layers.CodePointEncoder(
-        [*MARKS, "a", "b"], ["<bos>", "<eos>", "<oov>", "ab"], filters=[(1, 4)], max_characters=6
+        [*SPECIAL_TOKENS, "a", "b"],
+        ["<bos>", "<eos>", "<oov>", "ab"],
+        filters=[(1, 4)],
+        max_characters=6,
     )
     bos, eos, oov, pad, bow, eow, a, b = range(1, 9)
     expected = {
@@ -61,10 +67,10 @@ def test_numpy_ids_by_hand():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"characters": MARKS[:-1]}, "dictionary without <eow>"),
+        ({"characters": SPECIAL_TOKENS[:-1]}, "dictionary without <eow>"),
         ({}, "`characters`, `words` or both"),
         (
-            {"characters": MARKS, "num_characters": 5},
+            {"characters": SPECIAL_TOKENS, "num_characters": 5},
             "a row for each entry of the dictionary of characters",
         ),
     ],

@@ -11,14 +11,16 @@ from elmo_keras.layers.token_encoder import TokenEncoder
 from tests.small_models import to_numpy
 from tests.text.odd_words import ODD_WORDS, to_column
 
-MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
-
-
-CHARACTERS = [*MARKS, *"aéx<>S我🙂\x00\u0301\u200d\u3000", "", "ab", "\ufffd", "\U0010ffff"]
-
-
+SPECIAL_TOKENS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+CHARACTERS = [
+    *SPECIAL_TOKENS,
+    *"aéx<>S我🙂\x00\u0301\u200d\u3000",
+    "",
+    "ab",
+    "\ufffd",
+    "\U0010ffff",
+]
 WORDS = ["<oov>", "<bos>", "<eos>", "我", "", "é", "xxx", "x" * 8, "<S>", "\ufffd", "a\x00", "a"]
-
 
 ENCODERS = {
     "bytes": lambda: layers.CharCNN(filters=[(1, 4)]),
@@ -29,7 +31,9 @@ ENCODERS = {
         CHARACTERS, WORDS, filters=[(1, 4)], max_characters=3
     ),
     "both": lambda: layers.CodePointEncoder(CHARACTERS, WORDS, filters=[(1, 4)], max_characters=10),
-    "marks alone": lambda: layers.CodePointEncoder(MARKS, filters=[(1, 4)], max_characters=5),
+    "special tokens alone": lambda: layers.CodePointEncoder(
+        SPECIAL_TOKENS, filters=[(1, 4)], max_characters=5
+    ),
     "words of code points": lambda: layers.CodePointEncoder(None, WORDS, max_characters=10),
     "words": lambda: layers.WordEmbedding(12, 6, WORDS, "<bos>", "<eos>", "<oov>"),
 }

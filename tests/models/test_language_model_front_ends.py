@@ -16,8 +16,8 @@ SENTENCES = [
     [],
     ["<bos>", "<S>", "x" * 60, "吃"],  # boundaries of some encoders and words of others
 ]
-MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
-CHARACTERS = [*MARKS, *"我吃cat🙂<S>x"]
+SPECIAL_TOKENS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+CHARACTERS = [*SPECIAL_TOKENS, *"我吃cat🙂<S>x"]
 LENGTH = 8
 
 

@@ -4,13 +4,15 @@ from elmo_keras.text import CodePointIds
 
 pytest.importorskip("tensorflow", reason="strings need TensorFlow")
 
-MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+SPECIAL_TOKENS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 BOS, EOS, OOV, PAD, BOW, EOW = range(1, 7)
 
 
 @pytest.fixture(scope="module")
 def layer():
-    return CodePointIds([*MARKS, "a", "🙂"], [*MARKS, "a", "aaa"], max_characters=5)
+    return CodePointIds(
+        [*SPECIAL_TOKENS, "a", "🙂"], [*SPECIAL_TOKENS, "a", "aaa"], max_characters=5
+    )
 
 
 def test_ids_of_characters_and_words(layer):
@@ -28,5 +30,5 @@ def test_boundary_ids(layer):
 
 
 def test_ids_of_words_alone():
-    layer = CodePointIds(words=[*MARKS, "a"])
+    layer = CodePointIds(words=[*SPECIAL_TOKENS, "a"])
     assert layer([["a", "b"]]).numpy().tolist() == [[[7], [OOV]]]

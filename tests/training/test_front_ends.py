@@ -14,13 +14,17 @@ from tests import small_models
 from tests.training import small_run
 from tests.training.small_run import equal, log_of, weights_of
 
-MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+SPECIAL_TOKENS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 FRONT_ENDS = {
     "code points": lambda: layers.CodePointEncoder(
-        [*MARKS, *"w0123456"], filters=[(2, 4)], num_highways=1, projection_dim=6, max_characters=6
+        [*SPECIAL_TOKENS, *"w0123456"],
+        filters=[(2, 4)],
+        num_highways=1,
+        projection_dim=6,
+        max_characters=6,
     ),
     "both": lambda: layers.CodePointEncoder(
-        [*MARKS, *"w0123456"],
+        [*SPECIAL_TOKENS, *"w0123456"],
         ["<oov>", "<bos>", "<eos>", "w1", "w2"],
         filters=[(1, 4)],
         num_highways=0,

@@ -58,11 +58,11 @@ def test_characters(tmp_path, pad_words):
     assert sizes <= {24, 32, 48, 64, 96} if pad_words else len(sizes) > 3
 
 
-MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+SPECIAL_TOKENS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 BOS, EOS, OOV, PAD, BOW, EOW, S, W = range(1, 9)
 ENCODERS = [
     (
-        layers.CodePointEncoder([*MARKS, "S", "w"], filters=[(1, 4)], max_characters=5),
+        layers.CodePointEncoder([*SPECIAL_TOKENS, "S", "w"], filters=[(1, 4)], max_characters=5),
         {
             "begin": [EOW, BOS, BOW, PAD, PAD],
             "end": [EOW, EOS, BOW, PAD, PAD],

@@ -34,7 +34,7 @@ TAGS = [["DET", "NOUN", "VERB", "ADV"], ["NOUN"], ["PRON", "VERB", "PUNCT"]]
 TAG_NAMES = ["ADV", "DET", "NOUN", "PRON", "PUNCT", "VERB"]
 WORDS = ["</S>", "<S>", "<UNK>", "the", "The", "kettle", "was", "late", "nobody", "minded", "!"]
 STATIC_WORDS = ["the", "ferry", "kettle", "dachse", "", "我们"]
-CODE_POINT_MARKS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+CODE_POINT_SPECIAL_TOKENS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 
 
 # === Models ===
@@ -47,8 +47,8 @@ def char_cnn(**options):
 
 def code_points():
     return layers.CodePointEncoder(
-        characters=[*CODE_POINT_MARKS, *"abcdefgklmnorstwyü我们吃面"],
-        words=[*CODE_POINT_MARKS, "The", "kettle", "我们"],
+        characters=[*CODE_POINT_SPECIAL_TOKENS, *"abcdefgklmnorstwyü我们吃面"],
+        words=[*CODE_POINT_SPECIAL_TOKENS, "The", "kettle", "我们"],
         num_words=12,
         filters=[(1, 3), (2, 4)],
         char_embedding_dim=3,
