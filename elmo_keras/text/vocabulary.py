@@ -110,6 +110,8 @@ class Vocabulary:
             A `tf.lookup.StaticHashTable`, string to int32.
         """
         keys, values = self._keys_and_values
+        if not keys:
+            keys, values = [""], [default]  # TensorFlow refuses a table without entries.
         # The first use may be inside a graph; the table must outlive that graph.
         with tf.init_scope():
             return tf.lookup.StaticHashTable(

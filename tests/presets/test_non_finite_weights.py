@@ -1,13 +1,11 @@
 """Weights that hold NaN or infinity are neither saved nor loaded."""
 
 import h5py
-import keras
 import numpy as np
 import pytest
 
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel, checkpoints
-from elmo_keras.layers.finite import check_weights
 from tests import small_models
 from tests.kills import digest_of
 from tests.small_models import to_numpy
@@ -82,45 +80,3 @@ def test_a_softmax(tmp_path):
         file["softmax/W"][1, 1] = np.inf
     with pytest.raises(ValueError, match="softmax_weights.hdf5 must be finite"):
         BidirectionalLanguageModel.from_preset(tmp_path)
-
-
-# === The check ===
-
-FINITE = np.ones((2, 2), "float32")
-NOT_FINITE = np.array([1, np.nan], "float32")
-
-
-@pytest.mark.parametrize(
-    "weight",
-    [
-        lambda: FINITE,
-        lambda: np.full(1000, 1e38, "float32"),  # whose sum is infinite
-        lambda: FINITE[:0],
-        lambda: np.array(["a"]),
-        lambda: keras.ops.ones(3),
-        lambda: keras.ops.cast(keras.ops.ones(3), "bfloat16"),
-        lambda: keras.ops.ones(3, dtype="int8"),
-    ],
-    ids=["array", "large", "empty", "text", "tensor", "half", "int8"],
-)
-def test_finite_weights(weight):
-    check_weights({"weight": weight()}, "model")
-
-
-@pytest.mark.parametrize(
-    "weight",
-    [
-        lambda: NOT_FINITE,
-        lambda: keras.Variable(np.array([[np.inf]], "float32")),
-        lambda: keras.ops.cast(keras.ops.convert_to_tensor(NOT_FINITE), "bfloat16"),
-    ],
-    ids=["array", "variable", "half"],
-)
-def test_weights_that_are_not_finite(weight):
-    with pytest.raises(ValueError, match="weights of a model must be .* in b. Load"):
-        check_weights({"a": FINITE, "b": weight()}, "model")
-
-
-def test_many_weights_that_are_not_finite():
-    with pytest.raises(ValueError, match="0, 1, 2, 3, 4 and 2 more"):
-        check_weights({str(index): NOT_FINITE for index in range(7)}, "layer")
