@@ -15,7 +15,9 @@ def demo(
     epochs: Annotated[
         int,
         typer.Option(
-            min=1, help="Passes over the training data, SST-2; its built-in replacement takes 20."
+            min=1,
+            help="Passes over SST-2; the built-in sentences, used without SST-2, are read 20 "
+            "times.",
         ),
     ] = 3,
 ) -> None:

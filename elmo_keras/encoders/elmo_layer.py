@@ -432,7 +432,10 @@ class ElmoLayer(TextEncoder):
             self.build(tuple(inputs.shape))
         ids = ops.convert_to_numpy(self.to_ids(inputs))
         if not len(ids):
-            raise ValueError("`warm_up` needs at least one sentence. Received: none.")
+            raise ValueError(
+                "`warm_up` needs at least one sentence. Received: none. Pass sentences that are "
+                "similar to the later text."
+            )
         state: Any = None
         for row in ids:
             length = int(np.any(row != 0, axis=tuple(range(1, row.ndim))).sum())
@@ -508,7 +511,7 @@ class ElmoLayer(TextEncoder):
         if isinstance(words, (str, bytes)) or not is_iterable:
             raise ValueError(
                 "`words` must be an iterable of words, or None to drop the cache. "
-                f"Received: {words!r}."
+                f"Received: {words!r}. Put a single word into a list."
             )
         self.cached_encoder = None
         if words is None:

@@ -193,7 +193,7 @@ class StaticEmbedding(TextEncoder):
         dim: int | None = None,
         **options: Any,
     ) -> Self:
-        """Loads the vectors of a file; see `checkpoints.read_static_vectors`.
+        """Loads the vectors of a file; see `files.static_vectors.read_static_vectors`.
 
         Args:
             path: path of a file of word2vec, fastText (`.vec`) or GloVe, also as `.gz`, `.bz2`

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 LAYER_NORMS = (False, True, "bilm-tf", "allennlp")
-# Added to the variance. `True` is an option of this package, the others are those of the programs.
+# Added to the variance. `True` is an option of this package; bilm-tf and AllenNLP use the others.
 _EPSILON: dict[bool | str, float] = {True: 1e-12, "bilm-tf": 1e-12, "allennlp": 1e-13}
 
 

@@ -216,5 +216,5 @@ def _refuse_words(vocabulary: _Path | None, token_embeddings: _Path | None) -> N
     if names:
         raise ValueError(
             "`vocabulary` and `token_embeddings` are for models that read words. Received: "
-            f"{' and '.join(names)} with a source of another kind. Leave them out."
+            f"{' and '.join(names)} with a source of another format. Leave them out."
         )

@@ -33,7 +33,7 @@ def local(source: Any, sha256: Any = None) -> Iterator[list[pathlib.Path]]:
             checksum of the catalogue for a name, no check for an address.
 
     Raises:
-        ValueError: if the source is of no known kind, or if a checksum differs.
+        ValueError: if the source has no known format, or if a checksum differs.
         OSError: if an address cannot be reached.
     """
     with contextlib.ExitStack() as stack:

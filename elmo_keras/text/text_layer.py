@@ -52,7 +52,8 @@ class TextLayer(keras.layers.Layer):
         if dtype != "string" or len(inputs.shape) != rank:
             raise ValueError(
                 f"{type(self).__name__} needs {form}. "
-                f"Received: dtype={dtype}, shape={tuple(inputs.shape)}."
+                f"Received: dtype={dtype}, shape={tuple(inputs.shape)}. "
+                "Pass sentences to a Tokenizer, and its tokens to a layer of ids."
             )
 
 

@@ -87,7 +87,8 @@ class Corpus:
         self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else Tokenizer(tokenizer)
         if not isinstance(split_sentences, bool):
             raise ValueError(
-                f"`split_sentences` must be a bool. Received: split_sentences={split_sentences!r}"
+                f"`split_sentences` must be a bool. Received: split_sentences={split_sentences!r}. "
+                "Pass True for raw text and False for one sentence per line."
             )
         self.split_sentences = split_sentences
         self.undecodable = 0
@@ -129,7 +130,7 @@ class Corpus:
 
     def _lines(self, path: pathlib.Path, skip: int) -> Iterator[str]:
         """Yields lines, long ones in pieces; skips the first `skip` of them undecoded."""
-        number = 0
+        num_lines = 0
         try:
             with open(path, "rb") as file:
                 is_gzip = first_bytes.is_gzip(file.read(2))
@@ -138,14 +139,14 @@ class Corpus:
                 compression = "gzip" if is_gzip else None
                 first_bytes.check_is_text(head, path, "UTF-8 text, plain or gzip", compression)
                 while piece := _readline(file):
-                    number += 1
-                    if number == 1:
+                    num_lines += 1
+                    if num_lines == 1:
                         piece = piece.removeprefix(first_bytes.UTF8_MARK)
-                    if number > skip:
+                    if num_lines > skip:
                         yield self._decode(piece)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(
-                f"{path} must be text, plain or gzip. Received: {error}, after line {number}. "
+                f"{path} must be text, plain or gzip. Received: {error}, after line {num_lines}. "
                 "Download or write the file again."
             ) from error
 
@@ -208,7 +209,7 @@ def write_tokenized(
     directory = pathlib.Path(directory)
     paths = _tokenized_paths(corpus, directory)
     with ProgressBar("Tokenizing", "sentences", enabled=progress) as bar:
-        for number, path in enumerate(paths):
+        for index, path in enumerate(paths):
             if path.exists() and not overwrite:
                 continue
             with (
@@ -216,7 +217,7 @@ def write_tokenized(
                 gzip.open(partial, "wt", encoding="utf-8", newline="\n") as file,
             ):
                 is_first = True
-                for block in corpus.blocks(number):
+                for block in corpus.blocks(index):
                     lines = [" ".join(tokens) for tokens in block.sentences]
                     if is_first and lines:
                         # The reader drops one byte order mark, so a token that begins with one

@@ -257,7 +257,7 @@ class _PretrainingRun:
         variables |= weights_by_path(model.elmo.bilstm, "weights/bilstm")
         variables |= {f"weights/softmax/{weight.name}": weight for weight in model.head.weights}
         slots = self.optimizer.variables
-        return variables | {f"optimizer/{number:04d}": slot for number, slot in enumerate(slots)}
+        return variables | {f"optimizer/{index:04d}": slot for index, slot in enumerate(slots)}
 
     def _configuration(self) -> dict[str, Any]:
         """Describes the options and data that must not change when the run is resumed."""

@@ -78,14 +78,20 @@ class PretrainingOptions:
             self._check(name, float, lambda value: 0 < value < math.inf, "a positive number")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(
-                f"`optimizer` must be one of {OPTIMIZERS}. Received: optimizer={self.optimizer!r}"
+                f"`optimizer` must be one of {OPTIMIZERS}. Received: optimizer={self.optimizer!r}. "
+                "Leave it out for 'adam'."
             )
 
     def _check(self, name: str, kind: type, is_valid: Callable[[Any], bool], rule: str) -> None:
         value = getattr(self, name)
         is_kind = isinstance(value, (int, kind)) and not isinstance(value, bool)
         if not is_kind or not is_valid(value):
-            raise ValueError(f"`{name}` must be {rule}. Received: {name}={value!r}")
+            default = getattr(PretrainingOptions, name, None)
+            advice = "Pass the number of training tokens."
+            raise ValueError(
+                f"`{name}` must be {rule}. Received: {name}={value!r}. "
+                + (advice if default is None else f"The default is {default!r}.")
+            )
 
     @property
     def steps(self) -> int:

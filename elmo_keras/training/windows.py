@@ -89,7 +89,7 @@ class Windows:
 
     In each pass over the corpus, files are shuffled, and lines are shuffled within their blocks.
 
-    Every random choice depends only on the seed and the number of the batch, dropout and sampled
+    Every random choice depends only on the seed and the index of the batch, dropout and sampled
     words included. A training step is thus a function of its batch: it is the same on every
     backend, on any number of devices and after a restart.
 
@@ -140,7 +140,7 @@ class Windows:
         self.dropout, self.dropout_shape = dropout, dropout_shape
         self.fresh_starts = fresh_starts
         self.seed, self.shuffle, self.pad_words = seed, shuffle, pad_words
-        self.number = 0  # of the next batch
+        self.batch_index = 0  # of the next batch
         self.streams = [_Stream(None, 0) for _ in range(batch_size)]
         self._place: dict[str, int] = dict(_BEGINNING)
         self._sentences = self._read()
@@ -158,7 +158,8 @@ class Windows:
     def state(self) -> dict[str, Any]:
         """Returns the position in the corpus as JSON-compatible data for `restore`."""
         return {
-            "number": self.number,
+            # Checkpoints of older runs hold this key.
+            "number": self.batch_index,
             "place": dict(self._place),
             "streams": [(stream.tokens, stream.offset) for stream in self.streams],
         }
@@ -177,7 +178,7 @@ class Windows:
                 f"The state must have as many streams as the windows, {self.batch_size}. "
                 f"Received: a state of {len(state['streams'])} streams. Use its `batch_size`."
             )
-        self.number = state["number"]
+        self.batch_index = state["number"]
         self.streams = [_Stream(tokens, offset) for tokens, offset in state["streams"]]
         self._place = dict(state["place"])
         self._sentences = self._read()
@@ -186,8 +187,8 @@ class Windows:
         return self
 
     def __next__(self) -> Batch:
-        random = np.random.default_rng([self.seed, self.number])
-        self.number += 1
+        random = np.random.default_rng([self.seed, self.batch_index])
+        self.batch_index += 1
         carry = random.random(self.batch_size) >= self.fresh_starts
         read: tuple[list[Word], list[Word]] = ([], [])
         predicted: tuple[list[Word], list[Word]] = ([], [])
@@ -276,9 +277,9 @@ class Windows:
                 for block in self.corpus.blocks(file, place["line"]):
                     sentences = block.sentences
                     line_order = self._order(len(sentences), file, block.line)
-                    for number in range(place["sentence"], len(sentences)):
-                        place["sentence"], is_empty = number + 1, False
-                        yield sentences[line_order[number]]
+                    for index in range(place["sentence"], len(sentences)):
+                        place["sentence"], is_empty = index + 1, False
+                        yield sentences[line_order[index]]
                     place |= {"line": block.next_line or 0, "sentence": 0}
                 place |= {"file": position + 1, "line": 0}
             if is_whole and is_empty:

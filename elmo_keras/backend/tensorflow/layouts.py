@@ -21,8 +21,8 @@ class LoopLayout(SequenceLayout, Protocol):
     def unpack_state(self, state: Any) -> Any:
         """Inverts `pack_state`."""
 
-    def has_rows(self, number: int) -> bool:
-        """Whether every time step is known to have at least `number` rows."""
+    def has_rows(self, num_rows: int) -> bool:
+        """Whether every time step is known to have at least `num_rows` rows."""
 
     def loop(self, backward: bool, body: Callable[..., Any], *state: Any) -> Any:
         """Runs `body(step, *state)` for every time step, and returns the last state.
@@ -67,14 +67,14 @@ class UnrolledLayout(LoopLayout):
 
     def __init__(self, x: Any) -> None:
         self.shape = x.shape[:2]
-        self.batch, self.number = x.shape[0] or tf.shape(x)[0], x.shape[1]
+        self.batch, self.num_steps = x.shape[0] or tf.shape(x)[0], x.shape[1]
 
     def pack(self, x: Any) -> Any:
         return tf.reshape(tf.transpose(x, (1, 0, 2)), (-1, x.shape[-1]))
 
     def unpack(self, x: Any) -> Any:
         dim = x.shape[-1]
-        x = tf.transpose(tf.reshape(x, (self.number, self.batch, dim)), (1, 0, 2))
+        x = tf.transpose(tf.reshape(x, (self.num_steps, self.batch, dim)), (1, 0, 2))
         return tf.ensure_shape(x, (*self.shape, dim))
 
     def pack_state(self, state: Any) -> Any:
@@ -83,16 +83,16 @@ class UnrolledLayout(LoopLayout):
     def unpack_state(self, state: Any) -> Any:
         return state
 
-    def has_rows(self, number: int) -> bool:
-        return isinstance(self.batch, int) and self.batch >= number
+    def has_rows(self, num_rows: int) -> bool:
+        return isinstance(self.batch, int) and self.batch >= num_rows
 
     def loop(self, backward: bool, body: Callable[..., Any], *state: Any) -> Any:
-        for step in reversed(range(self.number)) if backward else range(self.number):
+        for step in reversed(range(self.num_steps)) if backward else range(self.num_steps):
             state = body(step, *state)
         return state
 
     def arrays(self, *sizes: int, dtype: Any) -> list[Any]:
-        return [[None] * self.number for _ in sizes]
+        return [[None] * self.num_steps for _ in sizes]
 
     def write(self, arrays: list[Any], step: Any, values: Any) -> list[Any]:
         for array, value in zip(arrays, values):
@@ -147,7 +147,7 @@ class PackedLayout(LoopLayout):
         self.starts = tf.cumsum(self.rows, exclusive=True)
         # Length of the longest row. At least 1, because an empty TensorArray cannot be
         # concatenated: if all rows are empty, the loop has one step of zero rows.
-        self.number = tf.maximum(tf.math.count_nonzero(rows, dtype="int32"), 1)
+        self.num_steps = tf.maximum(tf.math.count_nonzero(rows, dtype="int32"), 1)
         # Index of each packed step in the padded batch, flattened to (batch * time,).
         self.places = tf.boolean_mask(tf.transpose(closed), is_running)  # (steps,)
         self.order = order
@@ -166,22 +166,22 @@ class PackedLayout(LoopLayout):
     def unpack_state(self, state: Any) -> Any:
         return tf.gather(state, tf.argsort(self.order))
 
-    def has_rows(self, number: int) -> bool:
+    def has_rows(self, num_rows: int) -> bool:
         return False
 
     def loop(self, backward: bool, body: Callable[..., Any], *state: Any) -> Any:
 
         def turn(count: Any, *state: Any) -> tuple[Any, ...]:
-            return count + 1, *body(self.number - 1 - count if backward else count, *state)
+            return count + 1, *body(self.num_steps - 1 - count if backward else count, *state)
 
         state = tf.while_loop(
-            lambda count, *_: count < self.number, turn, (0, *state), parallel_iterations=1
+            lambda count, *_: count < self.num_steps, turn, (0, *state), parallel_iterations=1
         )
         return state[1:]
 
     def arrays(self, *sizes: int, dtype: Any) -> list[Any]:
         return [
-            tf.TensorArray(dtype, self.number, element_shape=(None, size), infer_shape=False)
+            tf.TensorArray(dtype, self.num_steps, element_shape=(None, size), infer_shape=False)
             for size in sizes
         ]
 
