@@ -21,16 +21,20 @@ class _ServedModel(Protocol):
 
     Attributes:
         backbone: the text encoder, for the endpoints `embed` and `embed_tokens`.
-        tokenizer: splits sentences.
     """
 
     backbone: TextEncoder
 
-    @property
-    def tokenizer(self) -> Tokenizer: ...
+    def serving_inputs(self, text: Any) -> tuple[Any, Any]:
+        """Returns the tokens of a text, and the model's inputs.
 
-    def serving_inputs(self, tokens: Any) -> Any:
-        """Returns the model's inputs for tokens `(batch, time)`, string, `""` as padding."""
+        Args:
+            text: sentences `(batch,)` or tokens `(batch, time)`, string, `""` as padding; a tuple
+                of them for a model with several texts.
+
+        Returns:
+            Tokens `(batch, time)`, string, of the first text; and the model's inputs.
+        """
 
     def serving_outputs(self, tokens: Any, outputs: Any) -> dict[str, Any]:
         """Returns the outputs of an endpoint, by name, for tokens and the model's outputs."""
@@ -55,9 +59,12 @@ def export_saved_model(
     padding, and `probabilities`. Other models return `outputs` (`outputs_0` and so on for several
     outputs).
 
+    The endpoints of a task model run its preprocessor. A task model with several texts has one
+    input for each, named after the inputs of the model: `left_tokens` has `left_text` in `serve`.
+
     Args:
-        model: a Functional Keras model, a task model or your own, with one input: sentences
-            `(batch,)` or tokens `(batch, time)`, string. A task model may start at ids.
+        model: a Functional Keras model with one input, sentences `(batch,)` or tokens `(batch,
+            time)`, string; or a task model, which may start at ids and may have several inputs.
         directory: path of the directory to write.
         verbose: bool. Whether Keras prints the endpoints and their contents. Defaults to `False`.
 
@@ -87,42 +94,45 @@ def export_saved_model(
     tokenizer = _tokenizer(model, encoder)
     embedder: Any = keras.Model(*vectors) if encoder else None
 
-    def inputs_of(tokens: Any) -> Any:
-        return model.serving_inputs(tokens) if isinstance(model, _ServedModel) else tokens
+    def read(*texts: Any) -> tuple[Any, Any]:
+        """Returns the tokens and the model's inputs for sentences or tokens."""
+        # At least one step, as in every batch of `fit` and `predict`.
+        texts = tuple(x if x.shape.rank == 1 else at_least_one_step(x) for x in texts)
+        if isinstance(model, _ServedModel):
+            return model.serving_inputs(texts if len(texts) > 1 else texts[0])
+        (x,) = texts
+        tokens = at_least_one_step(tokenizer(x)) if x.shape.rank == 1 else x
+        return tokens, x if starts_at_sentences else tokens
 
-    def predict(text: Any) -> dict[str, Any]:
-        return _by_name(model(text, training=False))
-
-    def predict_tokens(tokens: Any) -> dict[str, Any]:
-        tokens = at_least_one_step(tokens)
-        outputs = model(inputs_of(tokens), training=False)
+    def predict(*texts: Any) -> dict[str, Any]:
+        if starts_at_sentences:
+            return _by_name(model(*texts, training=False))
+        tokens, inputs = read(*texts)
+        outputs = model(inputs, training=False)
         if isinstance(model, _ServedModel):
             return model.serving_outputs(tokens, outputs)
         return _by_name(outputs)
 
-    def embed_text(text: Any) -> dict[str, Any]:
-        return _embeddings(encoder, tokenizer(text), embedder(text, training=False))
+    def embed(*texts: Any) -> dict[str, Any]:
+        tokens, inputs = read(*texts)
+        return _embeddings(encoder, tokens, embedder(inputs, training=False))
 
-    def embed_tokens(tokens: Any) -> dict[str, Any]:
-        tokens = at_least_one_step(tokens)
-        return _embeddings(encoder, tokens, embedder(inputs_of(tokens), training=False))
-
-    text = [keras.InputSpec(shape=(None,), dtype="string", name="text")]
-    tokens = [keras.InputSpec(shape=(None, None), dtype="string", name="tokens")]
+    names = _text_names(model)
+    text = [keras.InputSpec(shape=(None,), dtype="string", name=f"{name}text") for name in names]
+    tokens = [
+        keras.InputSpec(shape=(None, None), dtype="string", name=f"{name}tokens") for name in names
+    ]
     archive = keras.export.ExportArchive()
     # Tracks the layers, not the model: some optimizers cannot be saved.
     for layer in model.layers:
         archive.track(layer)
-    if starts_at_sentences:
-        archive.add_endpoint("serve", predict, text)
-        if embedder:
-            archive.add_endpoint("embed", embed_text, text)
-    else:
-        archive.add_endpoint("serve", lambda text: predict_tokens(tokenizer(text)), text)
-        archive.add_endpoint("tokens", predict_tokens, tokens)
-        if embedder:
-            archive.add_endpoint("embed", lambda text: embed_tokens(tokenizer(text)), text)
-            archive.add_endpoint("embed_tokens", embed_tokens, tokens)
+    archive.add_endpoint("serve", predict, text)
+    if not starts_at_sentences:
+        archive.add_endpoint("tokens", predict, tokens)
+    if embedder:
+        archive.add_endpoint("embed", embed, text)
+        if not starts_at_sentences:
+            archive.add_endpoint("embed_tokens", embed, tokens)
     archive.write_out(str(directory), verbose=verbose)
 
     if any(layer.needs_tensorflow_text for layer in _layers(model, Tokenizer)):
@@ -136,17 +146,24 @@ def export_saved_model(
 def _starts_at_sentences(model: keras.Model) -> bool:
     """Whether the model's graph starts at sentences. Otherwise it starts at tokens or ids."""
     inputs = model.inputs if isinstance(getattr(model, "inputs", None), list) else []
+    if isinstance(model, _ServedModel) and model.backbone.text_layer is not None:
+        return False
     if len(inputs) == 1:
         rank = len(inputs[0].shape)
         if keras.backend.standardize_dtype(inputs[0].dtype) == "string" and rank in (1, 2):
             return rank == 1
-        if isinstance(model, _ServedModel) and model.backbone.text_layer is not None:
-            return False
     received = [(tuple(x.shape), keras.backend.standardize_dtype(x.dtype)) for x in inputs]
     raise ValueError(
         "`model` must be a Functional model with one input of strings: sentences (batch,) or "
         f"tokens (batch, time). Received: inputs {received}. Use model.export for other models."
     )
+
+
+def _text_names(model: keras.Model) -> list[str]:
+    """Returns the prefixes of the names of the texts: `[""]` for a model with one text."""
+    if len(model.inputs) == 1:
+        return [""]
+    return [x.name.removesuffix("tokens").removesuffix("ids") for x in model.inputs]
 
 
 def _encoder(model: keras.Model) -> tuple[Any, Any]:

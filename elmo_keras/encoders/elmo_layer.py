@@ -208,6 +208,9 @@ class ElmoLayer(TextEncoder):
     def numpy_ids(self, words: Iterable[str]) -> np.ndarray:
         return self.token_encoder.numpy_ids(words)
 
+    def _defines_numpy_ids(self) -> bool:
+        return type(self.token_encoder).numpy_ids is not TokenEncoder.numpy_ids
+
     @property
     def output_dim(self) -> int:
         """Size of a token's vector."""

@@ -155,11 +155,11 @@ class Embedder:
         time = self._padded(max(map(len, rows)))
         number = bucket(len(rows)) if self.is_compiled else len(rows)
         is_ids = isinstance(rows[0], np.ndarray) and rows[0].dtype.kind in "iu"
+        if not is_ids and not self.is_tensorflow:
+            is_ids, rows = True, list(self.layer.padded_ids(rows))
         if not is_ids:
             batch = pad_checked(rows)
-            if not self.is_tensorflow:
-                is_ids, rows = True, self.layer.text_layer(batch).numpy()
-        if is_ids:
+        else:
             batch = np.zeros((number, time, *self.layer.ids_shape), "int32")
             for out, row in zip(batch, rows):
                 out[: len(row)] = row

@@ -1,6 +1,6 @@
 """The base class of layers that turn text into one vector for each token."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from elmo_keras import backend
 from elmo_keras.layers.composite import Composite
 from elmo_keras.layers.token_encoder import ids_range_rule
 from elmo_keras.text.containers import to_batch
-from elmo_keras.text.conversion import is_text, refuse_spaces, string_tensor
+from elmo_keras.text.conversion import is_text, pad_checked, refuse_spaces, string_tensor
 from elmo_keras.text.tokenizer import Tokenizer
 
 
@@ -48,11 +48,14 @@ class TextEncoder(Composite):
     ...         super().__init__(**kwargs)
     ...         self.tokenizer = elmo_keras.text.Tokenizer()
     ...         self.text_layer = elmo_keras.text.WordIds(["good", "bad"])
+    ...         self.fill_padding = elmo_keras.layers.FillPadding()
     ...
     ...     def call(self, inputs):
-    ...         return keras.ops.cast(self.to_ids(inputs), "float32")[..., None]
-    >>> Counter()(["good bad"]).numpy().tolist()
-    [[[1.0], [2.0]]]
+    ...         ids = self.to_ids(inputs)
+    ...         vectors = keras.ops.cast(ids, "float32")[..., None]
+    ...         return self.fill_padding(vectors, mask=keras.ops.not_equal(ids, 0))
+    >>> Counter()(["good bad", "bad"]).numpy().tolist()
+    [[[1.0], [2.0]], [[2.0], [0.0]]]
     """
 
     allow_spaces = False
@@ -102,6 +105,36 @@ class TextEncoder(Composite):
             TypeError: if the class does not define this method.
         """
         raise self._missing("numpy_ids()")
+
+    def padded_ids(self, rows: Sequence[Sequence[str]], time: int | None = None) -> np.ndarray:
+        """Returns the ids of token lists as a numpy array, without TensorFlow if it is possible.
+
+        They are the ids of `numpy_ids` or, if the class does not define it, of `to_ids`.
+
+        Args:
+            rows: token lists, whose tokens are valid str.
+            time: int. Time steps of the result, at least the length of the longest row. Defaults to
+                `None`: that length, at least 1.
+
+        Returns:
+            `(len(rows), time, *ids_shape)` int32, zeros as padding.
+
+        Raises:
+            ValueError: if the layer accepts only ids.
+        """
+        lengths = np.array([len(row) for row in rows], int)
+        time = int(max([1, *lengths])) if time is None else time
+        padded = np.zeros((len(rows), time, *self.ids_shape), "int32")
+        if not self._defines_numpy_ids():
+            ids = self.to_ids(pad_checked(rows)).numpy()
+            padded[:, : ids.shape[1]] = ids
+        else:
+            is_token = np.arange(time) < lengths[:, np.newaxis]
+            padded[is_token] = self.numpy_ids([token for row in rows for token in row])
+        return padded
+
+    def _defines_numpy_ids(self) -> bool:
+        return type(self).numpy_ids is not TextEncoder.numpy_ids
 
     def check_single_output(self) -> None:
         """Raises a ValueError unless the layer outputs one vector for each token of the text."""

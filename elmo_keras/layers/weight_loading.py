@@ -81,14 +81,30 @@ def weights_by_path(layer: keras.layers.Layer, path: str) -> dict[str, keras.Var
     Args:
         layer: a composite, or a Keras layer inside a composite.
         path: path of the layer itself.
+
+    Raises:
+        ValueError: if a weight has no path: it would not be saved.
     """
+    weights = _weights_by_path(layer, path)
+    known = {id(weight) for weight in weights.values()}
+    unknown = [weight.path for weight in layer.weights if id(weight) not in known]
+    if unknown:
+        raise ValueError(
+            f"Every weight of a {type(layer).__name__} must be the `embeddings`, `kernel` or "
+            f"`bias` of a Keras layer in it. Received: {', '.join(unknown[:3])}. Put the weight "
+            "into such a layer, a Dense or an Embedding for example."
+        )
+    return weights
+
+
+def _weights_by_path(layer: keras.layers.Layer, path: str) -> dict[str, keras.Variable]:
     if isinstance(layer, keras.layers.RNN):
-        return weights_by_path(layer.cell, path)
+        return _weights_by_path(layer.cell, path)
     parts = sub_layers(layer, recursive=False)
     if parts:
         weights: dict[str, keras.Variable] = {}
         for part in parts:
-            weights |= weights_by_path(part, f"{path}/{part.name}")
+            weights |= _weights_by_path(part, f"{path}/{part.name}")
         return weights
     names = (name for name in _WEIGHTS if getattr(layer, name, None) is not None)
     return {f"{path}/{name}": getattr(layer, name) for name in names}

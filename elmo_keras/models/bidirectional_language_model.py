@@ -7,7 +7,6 @@ from typing import Any, NoReturn, Self
 import keras
 import numpy as np
 
-from elmo_keras import backend
 from elmo_keras.encoders.elmo_layer import ElmoLayer
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.finite import check_finite
@@ -22,6 +21,7 @@ from elmo_keras.models.language_model_parts import (
 )
 from elmo_keras.models.perplexity import Perplexity
 from elmo_keras.models.saved_model import SavedModel
+from elmo_keras.models.task_inputs import text_input
 from elmo_keras.text.special_tokens import SPECIAL_TOKENS, UNKNOWN_TOKEN
 from elmo_keras.text.tokenizer import Tokenizer
 from elmo_keras.text.word_ids import WordIds
@@ -80,22 +80,15 @@ class BidirectionalLanguageModel(SavedModel):
         top = top_layer(elmo)
         head = LanguageModelHead(len(words), begin, end, dtype=elmo.dtype_policy, name="head")
         word_ids = WordIds(words.text, unknown=UNKNOWN_TOKEN, name="word_numbers")
-        starts_at_strings = (
-            keras.backend.backend() == "tensorflow"
-            and top.text_layer is not None
-            and not backend.in_distribution_strategy()
-        )
-        if starts_at_strings:
-            inputs = keras.Input((None,), dtype="string", name="tokens")
+        inputs = text_input(top)
+        if keras.backend.standardize_dtype(inputs.dtype) == "string":
             outputs = head(top(inputs), word_ids(inputs))
         else:
-            ids = keras.Input((None, *top.token_encoder.ids_shape), dtype="int32", name="ids")
             targets = keras.Input((None,), dtype="int32", name="word_ids")
-            inputs = [ids, targets]
-            outputs = head(top(ids), targets)
+            outputs = head(top(inputs), targets)
+            inputs = [inputs, targets]
         check_model_arguments(type(self), kwargs)
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
-        self.starts_at_strings = starts_at_strings
         self.elmo = top
         self.head = head
         self.word_vocabulary = words

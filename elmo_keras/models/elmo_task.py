@@ -1,7 +1,6 @@
 """The base of the task models."""
 
 import os
-from collections.abc import Mapping
 from typing import Any, Self
 
 import keras
@@ -11,19 +10,17 @@ from elmo_keras import backend, serving
 from elmo_keras.encoders.text_encoder import TextEncoder
 from elmo_keras.layers.composite import serialize_part
 from elmo_keras.layers.finite import check_finite
-from elmo_keras.models import compile_arguments, quantization, saving, task_preset
+from elmo_keras.models import compile_arguments, quantization, saving, task_preset, task_serving
 from elmo_keras.models.heads import Head
 from elmo_keras.models.prediction import Predictor
-from elmo_keras.models.preprocessing import fit_data
+from elmo_keras.models.preprocessed_model import PreprocessedModel
 from elmo_keras.models.preprocessing.preprocessor import Preprocessor
-from elmo_keras.models.saved_model import SavedModel
 from elmo_keras.models.task_inputs import input_mask
 from elmo_keras.text.tokenizer import Tokenizer
 from elmo_keras.utils.arguments import check_model_arguments
-from elmo_keras.utils.optional_module import tensorflow as tf
 
 
-class ElmoTask(SavedModel):
+class ElmoTask(PreprocessedModel):
     """Base of the task models, which convert text to label names and probabilities.
 
     A task model consists of a preprocessor, a backbone and a head. The backbone is an `ElmoLayer`
@@ -58,8 +55,6 @@ class ElmoTask(SavedModel):
         **kwargs: Model keyword arguments, like `name`.
     """
 
-    labels_per_token = False
-
     def __init__(
         self,
         inputs: Any,
@@ -75,6 +70,7 @@ class ElmoTask(SavedModel):
         self.backbone = backbone
         self.head = head
         self.labels = list(head.labels)
+        head.check_layers(self)
         self.preprocessor = preprocessor
         self._predictor = Predictor(self, outputs, mask)
         self.compile()
@@ -88,29 +84,6 @@ class ElmoTask(SavedModel):
     def tokenizer(self) -> Tokenizer:
         """The backbone's tokenizer, which splits raw sentences."""
         return self.backbone.tokenizer
-
-    @property
-    def starts_at_ids(self) -> bool:
-        """Whether the graph starts at ids instead of tokens."""
-        return keras.backend.standardize_dtype(self.inputs[0].dtype) != "string"
-
-    @property
-    def preprocessor(self) -> Preprocessor | None:
-        """The preprocessor of text and labels; `None` if it is switched off."""
-        return self._preprocessor
-
-    @preprocessor.setter
-    def preprocessor(self, value: Preprocessor | str | None) -> None:
-        if isinstance(value, str) and value == "auto":
-            value = Preprocessor()
-        if value is not None and not isinstance(value, Preprocessor):
-            raise ValueError(
-                "`preprocessor` must be a Preprocessor, 'auto' or None. Received: "
-                f"preprocessor={value!r}. Subclass elmo_keras.models.Preprocessor."
-            )
-        if value is not None:
-            value.bind(self.backbone, self.labels, self.labels_per_token, self.starts_at_ids)
-        self._preprocessor = value
 
     # === Presets ===
 
@@ -218,10 +191,8 @@ class ElmoTask(SavedModel):
         if not self._has_own_loss or self.head.keras_loss() is not None:
             y_pred = y_pred if mask is None else self.head.fill_padding(y_pred, mask)
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        loss = self.head.loss(y, y_pred, mask, sample_weight)
-        if self.losses:  # regularizers
-            loss = loss + sum(self.losses) / backend.number_of_replicas()
-        return loss
+        loss = self.head.loss(y, y_pred, mask, sample_weight) + sum(self.losses)  # regularizers
+        return loss / backend.number_of_replicas()  # Keras adds up the gradients of all replicas.
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if self.labels_per_token:
@@ -231,71 +202,6 @@ class ElmoTask(SavedModel):
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         with backend.gradients_of(self):  # Keras' training step also registers gradients.
             return super().train_step(*args, **kwargs)
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = 32,
-        epochs: int = 1,
-        verbose: str | int = "auto",
-        callbacks: Any = None,
-        validation_split: float = 0.0,
-        validation_data: Any = None,
-        shuffle: bool = True,
-        class_weight: Mapping[Any, float] | None = None,
-        sample_weight: Any = None,
-        validation_batch_size: int | None = None,
-        **kwargs: Any,
-    ) -> keras.callbacks.History:
-        """Trains the model, as `keras.Model.fit` does. See the class for the data."""
-        options = {"epochs": epochs, "verbose": verbose, "callbacks": callbacks, **kwargs}
-        if self.preprocessor is None:
-            return super().fit(
-                x,
-                y,
-                batch_size=batch_size,
-                validation_split=validation_split,
-                validation_data=validation_data,
-                shuffle=shuffle,
-                class_weight=class_weight,
-                sample_weight=sample_weight,
-                validation_batch_size=validation_batch_size,
-                **options,
-            )
-        data, validation_data = fit_data.training_batches(
-            self.preprocessor,
-            (x, y, sample_weight, class_weight),
-            batch_size or 32,
-            shuffle,
-            self._predictor.is_compiled,
-            validation_data,
-            validation_split,
-            validation_batch_size,
-        )
-        # `shuffle=False`, because `data` has shuffled batches already.
-        return super().fit(data, validation_data=validation_data, shuffle=False, **options)
-
-    def evaluate(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = 32,
-        sample_weight: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Computes the loss and the metrics, as `keras.Model.evaluate` does."""
-        # `fit` calls `evaluate` with this argument, on validation data that are preprocessed.
-        if "_use_cached_eval_dataset" in kwargs or self.preprocessor is None:
-            return super().evaluate(
-                x, y, batch_size=batch_size, sample_weight=sample_weight, **kwargs
-            )
-        fit_data.check_labels_given(x, y)
-        data = x, y, sample_weight, None
-        batches = fit_data.labelled_batches(
-            self.preprocessor, data, batch_size or 32, False, self._predictor.is_compiled
-        )
-        return super().evaluate(batches, **kwargs)
 
     # === Prediction ===
 
@@ -323,9 +229,23 @@ class ElmoTask(SavedModel):
         check_finite([outputs], self, "probabilities")
         return outputs
 
-    def serving_inputs(self, tokens: Any) -> Any:
-        """Converts tokens `(batch, time)`, string, to the model's inputs in a TensorFlow graph."""
-        return self.backbone.to_ids(tokens) if self.starts_at_ids else tokens
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Computes the probabilities of all labels for one batch, see `predict`."""
+        return self._predictor.probabilities(x, max(1, len(x)))
+
+    def serving_inputs(self, text: Any) -> tuple[Any, Any]:
+        """Preprocesses the text that an exported model receives, in a TensorFlow graph.
+
+        Args:
+            text: sentences `(batch,)` or tokens `(batch, time)`, string, `""` as padding; a tuple
+                of them for a model with several inputs.
+
+        Returns:
+            Tokens `(batch, time)` of the (first) text, with at least one time step; and the model's
+            inputs. The tokens are those that the preprocessor returns or, if the model starts at
+            ids, those of `text`.
+        """
+        return task_serving.inputs(self, text)
 
     def serving_outputs(self, tokens: Any, outputs: Any) -> dict[str, Any]:
         """Computes the answers of an exported model.
@@ -338,14 +258,7 @@ class ElmoTask(SavedModel):
             dict of `labels`, the most probable names, and `probabilities`. If tokens have labels,
             it also holds `tokens`, and labels are `""` at padding.
         """
-        mask = tf.not_equal(tokens, "")
-        indices = self.head.decode(outputs, mask if self.labels_per_token else None)
-        labels = tf.gather(tf.constant(self.labels), indices)
-        probabilities = self._predictor.probabilities_of(outputs, mask)
-        if not self.labels_per_token:
-            return {"labels": labels, "probabilities": probabilities}
-        labels = tf.where(mask, labels, "")
-        return {"tokens": tokens, "labels": labels, "probabilities": probabilities}
+        return task_serving.outputs(self, tokens, outputs)
 
     # === Files ===
 

@@ -5,14 +5,17 @@ from typing import Any
 import keras
 from keras import ops
 
+from elmo_keras import backend
 from elmo_keras.layers.masking import FillPadding
 
 
 class Head:
     """Base of heads: the output layers of a task model, their loss, probabilities and decoding.
 
-    A subclass defines `scores`, `loss` and, unless its scores are probabilities, `probabilities`.
-    To be saved, it is registered with Keras and returns its arguments from `get_config`.
+    A subclass defines `scores`, either `loss` or `keras_loss`, and, unless its scores are
+    probabilities, `probabilities`. Every layer with weights must be called in `scores`, also one
+    that only `loss` or `decode` needs: the weights of the model's graph are trained and saved. To
+    be saved, the subclass is registered with Keras and returns its arguments from `get_config`.
 
     A head belongs to one model, which calls `build(labels, per_token)` before the other methods.
     Shapes below have a `time` axis in models with one label for each token.
@@ -28,6 +31,11 @@ class Head:
             labels: the label names.
             per_token: whether each token has a label, instead of each sentence.
         """
+        if hasattr(self, "labels"):
+            raise ValueError(
+                f"A head must belong to one model. Received: a {type(self).__name__} that belongs "
+                f"to a model with the labels {self.labels} already. Create a new head."
+            )
         self.labels = labels
         self.per_token = per_token
         self._zero_padding = FillPadding(dtype="float32", name="zero_padding")
@@ -57,7 +65,7 @@ class Head:
         return scores
 
     def loss(self, y: Any, scores: Any, mask: Any, sample_weight: Any = None) -> Any:
-        """Computes the loss of a batch.
+        """Computes the loss of a batch. Calls `keras_loss` unless it is overridden.
 
         Args:
             y: `(batch, [time])` int, label indices; any values at padding.
@@ -66,9 +74,16 @@ class Head:
             sample_weight: `(batch, [time])` float, or `None`.
 
         Returns:
-            Scalar tensor.
+            Scalar tensor, usually the mean over the labels. In a `tf.distribute` strategy, it is
+            the loss of one replica's part of the batch, not divided by the number of replicas. A
+            `keras.losses` object divides by it, a function like
+            `keras.losses.sparse_categorical_crossentropy` does not.
         """
-        raise self._missing("loss")
+        loss = self.keras_loss()
+        if loss is None:
+            raise self._missing("loss")
+        scores = scores if mask is None else self.fill_padding(scores, mask)
+        return loss(y, scores, sample_weight) * backend.number_of_replicas()
 
     def decode(self, scores: Any, mask: Any) -> Any:
         """Finds the most probable labels. Takes the argmax of the scores unless it is overridden.
@@ -83,10 +98,10 @@ class Head:
         return ops.argmax(scores, axis=-1)
 
     def keras_loss(self) -> keras.losses.Loss | None:
-        """Returns a Keras loss of the scores that equals `loss`, for Keras to compute instead.
+        """Returns the Keras loss that Keras computes from the scores instead of calling `loss`.
 
         Returns:
-            Keras loss, or `None`, the default: `loss` is computed.
+            Keras loss, or `None`, the default: `loss` is called.
         """
         return None
 
@@ -109,6 +124,25 @@ class Head:
             mask: `(batch, time)` bool, `True` for tokens.
         """
         return self._zero_padding(scores, mask=mask)
+
+    def check_layers(self, model: keras.Model) -> None:
+        """Raises a ValueError if a weight of the head is not a weight of the model's graph.
+
+        Args:
+            model: the task model.
+        """
+        known = {id(weight) for weight in model.weights}
+        for name, value in vars(self).items():
+            for part in keras.tree.flatten(value):
+                is_layer = isinstance(part, keras.layers.Layer)
+                weights = part.weights if is_layer else [part] * isinstance(part, keras.Variable)
+                if any(id(weight) not in known for weight in weights):
+                    raise ValueError(
+                        "Every weight of a head must belong to a layer that `scores` calls, to be "
+                        f"trained and saved. Received: `{name}` of {type(self).__name__}, which is "
+                        "not in the model's graph. Call the layer in `scores`; it may return its "
+                        "input unchanged."
+                    )
 
     def _missing(self, member: str) -> TypeError:
         return TypeError(f"A Head must define `{member}`; {type(self).__name__} does not.")
@@ -159,11 +193,6 @@ class DenseHead(Head):
         for layer in self.layers:
             vectors = layer(vectors)
         return vectors
-
-    def loss(self, y: Any, scores: Any, mask: Any, sample_weight: Any = None) -> Any:
-        if mask is not None:
-            scores = self.fill_padding(scores, mask)
-        return self.keras_loss()(y, scores, sample_weight)
 
     def fill_padding(self, probabilities: Any, mask: Any) -> Any:
         """Sets equal probabilities at padding, and attaches the Keras mask.

@@ -110,19 +110,16 @@ class Compiled:
 
     def _to_inputs(self, rows: list[list[str]]) -> Any:
         """Converts token lists to the inputs of the graph."""
-        if self._model.starts_at_strings:
+        if not self._model.starts_at_ids:
             return pad_checked(rows)
         longest = max(1, *map(len, rows))
         if keras.backend.backend() == "jax":
             longest = bucket(longest)
-        encoder = self._model.elmo.token_encoder
-        ids = np.zeros((len(rows), longest, *encoder.ids_shape), "int32")
         words = np.zeros((len(rows), longest), "int32")
         is_word = np.arange(longest) < np.array([[len(row)] for row in rows])
         tokens = list(itertools.chain(*rows))
-        ids[is_word] = encoder.numpy_ids(tokens)
         words[is_word] = self._model.word_vocabulary.tokens_to_indices(tokens) + 1
-        return [ids, words]
+        return [self._model.elmo.padded_ids(rows, longest), words]
 
 
 def read_sentences(x: Any, model: Any, name: str) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """Prediction of task models, in batches of similar length."""
 
+import itertools
 from typing import Any
 
 import keras
@@ -37,11 +38,6 @@ class Predictor:
             inputs = [scores] if mask is None else [scores, mask]
             self._from_scores = keras.Model(inputs, probabilities)
             self._from_scores.supports_masking = True
-
-    @property
-    def is_compiled(self) -> bool:
-        """Whether each new shape of a batch is compiled."""
-        return bool(self._task.jit_compile) or keras.backend.backend() == "jax"
 
     def probabilities_of(self, scores: Any, mask: Any) -> Any:
         """Computes the probabilities of a batch of scores.
@@ -83,9 +79,13 @@ class Predictor:
                 "Label names need the preprocessor, which reads the text. Received: a model with "
                 "preprocessor=None. Set `model.preprocessor = 'auto'`, or call `predict`."
             )
-        if hasattr(x, "element_spec") and not task.labels_per_token:
-            scores = self._predict(task, x, batch_size)
-            return list(keras.ops.convert_to_numpy(task.head.decode(scores, None)))
+        if hasattr(x, "element_spec"):
+            if task.labels_per_token:
+                raise ValueError(
+                    "Labels of tokens need a list of sentences, whose lengths are known. Received: "
+                    "a tf.data.Dataset. Pass a list, or call `predict(dataset)`."
+                )
+            return self._decode(self._predict(task, x, batch_size), None, batch_size)
         examples = task.preprocessor.examples(x)
         rows = examples.inputs[0]
         scores = self._predict(task, examples, batch_size)
@@ -95,8 +95,17 @@ class Predictor:
         if task.labels_per_token:
             lengths = np.array(list(map(len, rows)))
             mask = np.arange(scores.shape[1]) < lengths[:, np.newaxis]
-        indices = keras.ops.convert_to_numpy(task.head.decode(scores, mask))
+        indices = self._decode(scores, mask, batch_size)
         return [row[: len(x)] for x, row in zip(rows, indices)] if mask is not None else indices
+
+    def _decode(self, scores: np.ndarray, mask: Any, batch_size: int) -> list[Any]:
+        """Decodes scores in batches, which bound the memory of a search over sequences."""
+        indices: list[Any] = []
+        for start in range(0, len(scores), batch_size):
+            part = slice(start, start + batch_size)
+            decoded = self._task.head.decode(scores[part], None if mask is None else mask[part])
+            indices.extend(keras.ops.convert_to_numpy(decoded))
+        return indices
 
     def _predict(
         self,
@@ -112,6 +121,8 @@ class Predictor:
         if task.preprocessor is None:
             return _to_array(self._keras_predict(model, x, verbose, steps, callbacks, batch_size))
         if hasattr(x, "element_spec"):
+            if isinstance(x.element_spec, tuple):  # Labels are not needed, and may be unknown.
+                x = x.map(lambda text, *labels: text)
             data, plan = task.preprocessor.dataset(x), None
             num_batches = int(data.cardinality())
         else:
@@ -119,13 +130,15 @@ class Predictor:
             lengths = row_lengths(examples.inputs)
             plan = self._plan(lengths, batch_size, is_in_order=steps is not None)
             data = task.preprocessor.batches(
-                examples, batch_size, plan=plan, is_compiled=self.is_compiled
+                examples, batch_size, plan=plan, is_compiled=task.compiles_shapes
             )
             num_batches = len(plan)
         if num_batches == 0:
             time = (0,) * task.labels_per_token
             return np.zeros((0, *time, len(task.labels)), dtype="float32")
-        if isinstance(data, IdBatches):
+        # Off TensorFlow, Keras does not join outputs of different lengths.
+        is_joined = keras.backend.backend() == "tensorflow" or not task.labels_per_token
+        if isinstance(data, IdBatches) or not is_joined:
             outputs = self._predict_each(model, data, verbose, steps, callbacks)
         else:
             outputs = _to_array(self._keras_predict(model, data, verbose, steps, callbacks))
@@ -152,29 +165,40 @@ class Predictor:
         if is_in_order:
             indices = np.arange(len(lengths))
             return np.split(indices, range(batch_size, len(lengths), batch_size))
-        lengths = [padded_length(length, self.is_compiled) for length in lengths]
+        lengths = [padded_length(length, self._task.compiles_shapes) for length in lengths]
         return list(places_by_length(lengths, batch_size * _TOKENS_PER_SENTENCE, batch_size))
 
     def _predict_each(
-        self, model: Any, data: IdBatches, verbose: Any, steps: Any, callbacks: Any
+        self, model: Any, data: Any, verbose: Any, steps: Any, callbacks: Any
     ) -> np.ndarray:
-        """Runs Keras' prediction loop for outputs whose lengths differ from batch to batch."""
-        num_batches = len(data) if steps is None else min(steps, len(data))
+        """Runs Keras' prediction loop for outputs whose lengths differ from batch to batch.
+
+        Args:
+            model: a model with the task's inputs.
+            data: `IdBatches` or a tf.data.Dataset of batches `(x,)`.
+            verbose, steps, callbacks: as in `keras.Model.predict`.
+        """
+        if isinstance(data, IdBatches):
+            batches = (data[step] for step in range(len(data)))
+            num_batches = len(data) if steps is None else min(steps, len(data))
+        else:
+            batches, num_batches = data.as_numpy_iterator(), steps
         bar = keras.utils.Progbar(num_batches, verbose=1 if verbose == "auto" else verbose)
         callbacks = keras.callbacks.CallbackList(callbacks, model=self._task)
         callbacks.on_predict_begin()
         outputs = []
-        for step in range(num_batches):
+        for step, (x, *_) in enumerate(itertools.islice(batches, num_batches)):
             callbacks.on_predict_batch_begin(step)
-            outputs.append(model.predict_on_batch(data[step][0]))
+            outputs.append(keras.Model.predict_on_batch(model, x))
             callbacks.on_predict_batch_end(step, {"outputs": outputs[-1]})
             bar.update(step + 1)
         callbacks.on_predict_end()
         if self._task.labels_per_token:
-            # A bucket may be longer than its sentences.
-            indices = [index for batch in data.plan[:num_batches] for index in batch]
-            longest = max(len(data.inputs[0][index]) for index in indices)
-            outputs = [fit_time(output, max(longest, 1)) for output in outputs]
+            longest = max(output.shape[1] for output in outputs)
+            if isinstance(data, IdBatches):  # A bucket may be longer than its sentences.
+                indices = [index for batch in data.plan[:num_batches] for index in batch]
+                longest = max(1, *(len(data.inputs[0][index]) for index in indices))
+            outputs = [fit_time(output, longest) for output in outputs]
         return np.concatenate(outputs)
 
 

@@ -15,6 +15,11 @@ class SavedModel(keras.Model):
     or infinite.
     """
 
+    @property
+    def starts_at_ids(self) -> bool:
+        """Whether the graph starts at ids instead of tokens."""
+        return keras.backend.standardize_dtype(self.inputs[0].dtype) != "string"
+
     def save(
         self,
         filepath: str | os.PathLike,

@@ -35,6 +35,14 @@ def task_inputs(encoder: Any, name: str = "") -> Any:
             f"{encoder!r} of type {type(encoder).__name__}. {advice}"
         )
     encoder.check_single_output()
+    return text_input(encoder, name)
+
+
+def text_input(encoder: TextEncoder, name: str = "") -> Any:
+    """Creates the Keras input of a model for one text: tokens or, if need be, ids.
+
+    See `task_inputs` for the arguments and the result. The encoder is not checked.
+    """
     is_strings = (
         keras.backend.backend() == "tensorflow"
         and encoder.text_layer is not None

@@ -13,6 +13,7 @@ from elmo_keras.checkpoints.loader import StrictLoader
 from elmo_keras.encoders.elmo_layer import ElmoLayer
 from elmo_keras.encoders.text_encoder import TextEncoder
 from elmo_keras.files.stored_array import StoredArray
+from elmo_keras.layers.keras_internals import sub_layers
 from elmo_keras.models import saving
 from elmo_keras.models.preprocessing.labels import check_labels
 from elmo_keras.presets import loading, native_format
@@ -93,6 +94,20 @@ def save(model: Any, directory: str | os.PathLike, dtype: str) -> None:
             "A model must have floating-point weights to be saved to a preset. Received: a model "
             "with a quantized head. Save it as .keras, or save the preset before you quantize it."
         )
+    if any(getattr(layer, "lora_enabled", False) for layer in sub_layers(model)):
+        raise ValueError(
+            "A model must have no LoRA weights to be saved to a preset. Received: a model with "
+            "LoRA. Save it as .keras."
+        )
+    for name in ("head", "preprocessor"):
+        part = getattr(model, name)
+        registered = keras.saving.get_registered_name(type(part))
+        if part is not None and keras.saving.get_registered_object(registered) is None:
+            raise ValueError(
+                f"The class of `{name}` must be registered with Keras, so that the preset can be "
+                f"loaded. Received: {type(part).__name__}. Decorate the class with "
+                "@keras.saving.register_keras_serializable(package=...)."
+            )
     config = model.get_config()
     del config["backbone"]
     content = {"registered_name": keras.saving.get_registered_name(type(model)), "config": config}
@@ -101,15 +116,15 @@ def save(model: Any, directory: str | os.PathLike, dtype: str) -> None:
 
 
 def _head_weights(model: Any) -> dict[str, keras.Variable]:
-    """Returns the weights outside of the backbone by the index of their layer and their name.
+    """Returns the weights outside of the backbone by the indices of layer and weight, and its name.
 
     Names of layers are not used, because they may differ in the next process.
     """
     layers = [layer for layer in model.layers if layer is not model.backbone and layer.weights]
     return {
-        f"{index}/{weight.path.removeprefix(f'{layer.path}/')}": weight
+        f"{index}/{place}/{weight.name}": weight
         for index, layer in enumerate(layers)
-        for weight in layer.weights
+        for place, weight in enumerate(layer.weights)
     }
 
 

@@ -14,7 +14,7 @@ import datetime
 import json
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import keras
@@ -225,10 +225,23 @@ def read_task(directory: pathlib.Path) -> SavedTask | None:
     with open_datasets(weights) as arrays:
         values = {name: read_finite(array, name, str(weights)) for name, array in arrays.items()}
     # Bounds the memory of Dense layers, which are created before their weights are compared.
-    hidden_dim, largest = content["config"].get("hidden_dim"), _largest_dimension(values)
-    if isinstance(hidden_dim, (int, float)) and not hidden_dim <= largest:
-        raise _too_large(path, "config.hidden_dim", largest, hidden_dim)
+    largest = _largest_dimension(values)
+    for name, hidden_dim in _find("hidden_dim", content["config"], "config"):
+        if isinstance(hidden_dim, (int, float)) and not hidden_dim <= largest:
+            raise _too_large(path, name, largest, hidden_dim)
     return SavedTask(content["registered_name"], content["config"], values, str(path), str(weights))
+
+
+def _find(key: str, content: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yields the values of a key in nested dicts and lists, each with its name for errors."""
+    if isinstance(content, dict):
+        for own_key, value in content.items():
+            if own_key == key:
+                yield f"{name}.{key}", value
+            yield from _find(key, value, f"{name}.{own_key}")
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from _find(key, value, f"{name}[{index}]")
 
 
 def _largest_dimension(arrays: Mapping[str, np.ndarray]) -> int:

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 from keras import ops
 
+from elmo_keras import layers
 from elmo_keras.layers.weight_loading import given_weights, weights_by_path
 from tests import small_models
 from tests.small_models import to_numpy
@@ -32,3 +34,17 @@ def test_outside_of_the_context_layers_have_their_own_initializers():
         assert "GlorotUniform" in type(layer.projection.kernel_initializer).__name__
     ones, random = (to_numpy(layer.projection.kernel) for layer in layers)
     assert (ones == 1).all() and not (random == 1).any()
+
+
+class Scaled(layers.TokenEncoder):
+    """A front end with a weight that presets do not hold."""
+
+    def build(self, input_shape):
+        self.scale = self.add_weight(name="scale", shape=(2,))
+
+
+def test_a_weight_without_a_path_is_refused():
+    encoder = Scaled()
+    encoder.build(None)
+    with pytest.raises(ValueError, match="Every weight of a Scaled must be.*Received: .*scale"):
+        weights_by_path(encoder, "token_encoder")

@@ -33,12 +33,12 @@ def test_another_encoder_is_trained_and_saved(name, tmp_path):
 
 @needs_strings
 @pytest.mark.skipif(not IS_TENSORFLOW, reason="only TensorFlow exports SavedModels of strings")
-@pytest.mark.parametrize("head", ["softmax", LogitHead()], ids=["softmax", "logits"])
+@pytest.mark.parametrize("head", [lambda: "softmax", LogitHead], ids=["softmax", "logits"])
 @pytest.mark.parametrize("name", TASKS)
 def test_another_encoder_and_head_are_exported(name, head, tmp_path):
     import tensorflow as tf
 
-    model = make(name, head=head)
+    model = make(name, head=head())
     model.export(tmp_path / "served")
     served = tf.saved_model.load(str(tmp_path / "served"))
     actual = served.tokens(elmo_keras.text.pad(SENTENCES))
@@ -50,6 +50,33 @@ def test_another_encoder_and_head_are_exported(name, head, tmp_path):
     assert labels == (expected if name == "tagger" else [[label] for label in expected])
     vectors = served.embed_tokens(elmo_keras.text.pad(SENTENCES))["embeddings"].numpy()
     np.testing.assert_array_equal(vectors, to_numpy(model.backbone(SENTENCES)))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_ids_are_those_of_the_encoder(name):
+    """Each way to the ids reads words in lower case, as this encoder does."""
+    vectors = np.eye(5, 3, dtype="float32")
+    words = ["a", "cat", "dog", "sat", "barked"]
+    encoder = elmo_keras.StaticEmbedding(words, vectors, lowercase=True)
+    model = make(name, encoder)
+    upper = [[word.upper() for word in row] for row in SENTENCES]
+    expected = model.predict(SENTENCES, verbose=0)
+    np.testing.assert_array_equal(model.predict(upper, verbose=0), expected)
+    for actual, row in zip(encoder.embed(upper), SENTENCES, strict=True):
+        np.testing.assert_array_equal(actual, vectors[[words.index(word) for word in row]])
+    ids = encoder.padded_ids(upper)
+    assert ids.tolist() == [[1, 2, 4], [1, 3, 5], [2, 0, 0], [0, 0, 0]]
+    assert encoder.padded_ids(upper, 5).shape == (4, 5)
+
+
+@needs_strings
+def test_ids_of_an_encoder_without_numpy_ids():
+    class Plain(BagOfWords):
+        numpy_ids = elmo_keras.TextEncoder.numpy_ids
+
+    expected = BagOfWords().padded_ids(SENTENCES, 4)
+    np.testing.assert_array_equal(Plain().padded_ids(SENTENCES, 4), expected)
+    assert expected.tolist() == [[1, 2, 4, 0], [1, 3, 5, 0], [2, 0, 0, 0], [0, 0, 0, 0]]
 
 
 def test_an_encoder_without_its_members_is_named():

@@ -1,13 +1,17 @@
 """Heads of task models, compared with numpy."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
+import elmo_keras
 from elmo_keras.models import Head
 from tests.models.check_task import needs_strings, toy_elmo
 from tests.models.second_parts import SENTENCES, TASKS, WORDS, LogitHead, answers, make
-from tests.small_models import to_numpy
+from tests.small_models import IS_TENSORFLOW, to_numpy
 
 TEMPERATURE = 3.0
 SENTENCE_WEIGHTS = [2.0, 0.0, 1.0, 1.0]
@@ -119,6 +123,121 @@ def test_a_trained_head_is_saved_and_cloned(name, tmp_path):
 def test_a_head_without_its_members_is_named(member):
     with pytest.raises(TypeError, match=f"A Head must define `{member}`; Head does not"):
         getattr(Head(), member)(*[None] * (1 if member == "scores" else 3))
+
+
+@needs_strings
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="tf.distribute is TensorFlow's")
+def test_a_loss_of_its_own_under_a_strategy():
+    """The loss and the step of two replicas are those of one device."""
+    program = f"""
+import numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+from tests.models.second_parts import SENTENCES, CLASSES, LogitHead, make
+losses, weights = [], []
+for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
+    with tf.distribute.MirroredStrategy(devices).scope():
+        model = make("classifier", head=LogitHead({TEMPERATURE}))
+        model.run_eagerly = False
+        model.compile(keras.optimizers.SGD(0.5))
+    weights_before = model.get_weights()
+    history = model.fit(SENTENCES, CLASSES, batch_size=4, shuffle=False, verbose=0)
+    losses.append(history.history["loss"][0])
+    weights.append(model.get_weights())
+np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+for one, two in zip(*weights):
+    np.testing.assert_allclose(two, one, atol=1e-5)
+assert any(abs(one - old).max() > 1e-3 for one, old in zip(weights[0], weights_before))
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+@keras.saving.register_keras_serializable(package="test_heads")
+class TwoLayers(LogitHead):
+    """A head with a layer of layers, whose weights have generated names, and wild padding."""
+
+    def build(self, labels, per_token):
+        super().build(labels, per_token)
+        inner = [keras.layers.Dense(3), keras.layers.Dense(len(labels))]
+        self.dense = keras.Sequential(inner, name="two")
+        self.dense.supports_masking = True
+
+    def decode(self, scores, mask):
+        indices = keras.ops.argmax(scores, axis=-1)
+        return indices if mask is None else keras.ops.where(mask, indices, -7)
+
+
+@needs_strings
+@each_task
+def test_names_that_keras_generates_do_not_matter_in_a_preset(name, tmp_path):
+    model = make(name, head=TwoLayers())
+    model.save_to_preset(tmp_path)
+    keras.layers.Dense(1)  # another number in the next generated names
+    loaded = TASKS[name][0].from_preset(tmp_path)
+    expected = model.predict(SENTENCES, verbose=0)
+    np.testing.assert_array_equal(loaded.predict(SENTENCES, verbose=0), expected)
+
+
+@needs_strings
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="only TensorFlow exports SavedModels of strings")
+def test_any_value_may_stand_at_padding(tmp_path):
+    import tensorflow as tf
+
+    model = make("tagger", head=TwoLayers())
+    model.export(tmp_path / "served")
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    labels = served.tokens(elmo_keras.text.pad(SENTENCES))["labels"].numpy()
+    actual = [[label.decode() for label in row if label] for row in labels]
+    assert actual == model.tag(SENTENCES, batch_size=3)
+
+
+class Unregistered(LogitHead):
+    pass
+
+
+@needs_strings
+def test_parts_that_a_preset_cannot_hold_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="`head` must be registered.*Received: Unregistered"):
+        make("classifier", head=Unregistered()).save_to_preset(tmp_path)
+    model = make("classifier")
+    model.layers[-1].enable_lora(1)
+    with pytest.raises(ValueError, match="must have no LoRA weights"):
+        model.save_to_preset(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+class Lost(LogitHead):
+    """A head with a weight outside of the graph."""
+
+    def build(self, labels, per_token):
+        super().build(labels, per_token)
+        self.transitions = keras.Variable(np.zeros((2, 2), "float32"))
+
+
+class LostLayer(Lost):
+    def build(self, labels, per_token):
+        LogitHead.build(self, labels, per_token)
+        self.others = [keras.layers.Dense(2)]
+        self.others[0].build((None, 2))
+
+
+@pytest.mark.parametrize(
+    "head, name", [(Lost, "transitions"), (LostLayer, "others")], ids=["variable", "layer"]
+)
+def test_weights_outside_of_the_graph_are_refused(head, name):
+    with pytest.raises(
+        ValueError, match=f"Every weight of a head.*Received: `{name}` of {head.__name__}"
+    ):
+        make("classifier", head=head())
+
+
+def test_a_head_belongs_to_one_model():
+    head = LogitHead()
+    make("classifier", head=head)
+    with pytest.raises(ValueError, match=r"A head must belong to one model.*\['cat', 'dog'\]"):
+        make("tagger", head=head)
 
 
 @needs_strings

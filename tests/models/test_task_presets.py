@@ -2,12 +2,13 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
 import elmo_keras
 from elmo_keras.files import atomic_write, safe_hdf5
-from elmo_keras.models import ElmoTagger, ElmoTextClassifier
+from elmo_keras.models import DenseHead, ElmoTagger, ElmoTextClassifier
 from elmo_keras.presets import native_format
 from tests.models.check_task import needs_strings, toy_elmo
 from tests.models.second_parts import SENTENCES, TASKS, answers, make
@@ -72,6 +73,10 @@ def test_the_preset_of_a_layer_replaces_the_head(tmp_path):
         ElmoTextClassifier.from_preset(tmp_path)
 
 
+def head_config(hidden_dim):
+    return keras.saving.serialize_keras_object(DenseHead(hidden_dim))
+
+
 def damage(directory, change):
     """Changes the task model of a preset, and writes matching digests."""
     content = json.loads((directory / "task.json").read_text())
@@ -94,6 +99,7 @@ def damage(directory, change):
         (lambda c, a: c.update(registered_name=7), "registered_name must be"),
         (lambda c, a: c["config"].update(hidden_dim=2**31 - 1), "hidden_dim must be at most"),
         (lambda c, a: c["config"].update(hidden_dim=1e300), "hidden_dim must be at most"),
+        (lambda c, a: c["config"].update(head=head_config(3e6)), "head.config.hidden_dim must be"),
         (lambda c, a: c["config"].update(labels=7), "task.json must be the config of"),
         (lambda c, a: c["config"].update(nothing=7), "task.json must be the config of"),
         (lambda c, a: c["config"].update(head={"class_name": "x"}), "task.json must be the config"),
@@ -103,7 +109,7 @@ def damage(directory, change):
         (lambda c, a: a.update({k: v[:1] for k, v in a.items()}), "wrong shape"),
         (lambda c, a: a.update({k: v * np.nan for k, v in a.items()}), "must be finite"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_damaged_task_preset_is_refused(change, message, tmp_path):
     make("classifier", toy_elmo(), hidden_dim=3).save_to_preset(tmp_path)

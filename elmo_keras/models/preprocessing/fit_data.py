@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from elmo_keras.text.containers import to_batch
+from elmo_keras.models.preprocessing.preprocessor import Examples
+from elmo_keras.models.preprocessing.weights import read_weights
 
 
 def check_labels_given(x: Any, y: Any, name: str | None = None) -> None:
@@ -22,39 +23,52 @@ def check_labels_given(x: Any, y: Any, name: str | None = None) -> None:
         )
 
 
-def split_examples(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Any, ...]:
-    """Takes the last part of lists and arrays as validation data, as Keras does.
+def split_examples(
+    preprocessor: Any, data: tuple[Any, ...], fraction: float
+) -> tuple[Examples, Examples]:
+    """Reads lists and arrays, and takes their last part as validation data, as Keras does.
 
     Args:
-        x: list, array or column of sentences.
-        y: labels of the sentences.
-        sample_weight: weights of the sentences, or `None`.
+        preprocessor: the `Preprocessor` of the model.
+        data: tuple of `x`, `y`, sample weights and class weights. Class weights apply to the first
+            part.
         fraction: float. Share of the sentences in the validation data.
 
     Returns:
-        `x`, `y` and `sample_weight` of the first part, and a tuple of the three for the last part.
+        The examples of the first and of the last part.
 
     Raises:
-        ValueError: if a part is empty, or if the data cannot be sliced.
+        ValueError: if a part is empty, if the data have no length, and as `Preprocessor.examples`
+            does.
     """
+    x, y, sample_weight, class_weight = data
     if hasattr(x, "element_spec") or not hasattr(x, "__len__"):
         raise ValueError(
             "`validation_split` needs lists or arrays. "
             f"Received: {type(x).__name__}. Pass `validation_data`."
         )
-    x, y, sample_weight = map(to_batch, (x, y, sample_weight), ("`x`", "`y`", "`sample_weight`"))
-    start = int(len(x) * (1 - fraction))
-    if not 0 < start < len(x):
+    examples = preprocessor.examples(x, y, sample_weight)
+    start = int(len(examples) * (1 - fraction))
+    if not 0 < start < len(examples):
         raise ValueError(
             "`validation_split` must leave sentences on both sides. Received: "
-            f"validation_split={fraction} of {len(x)} sentences. Change it, or pass "
+            f"validation_split={fraction} of {len(examples)} sentences. Change it, or pass "
             "`validation_data`."
         )
+    parts = slice(0, start), slice(start, None)
+    indices = list(examples.y or ())
     first, last = (
-        [c if c is None else c[part] for c in (x, y, sample_weight)]
-        for part in (slice(0, start), slice(start, None))
+        Examples(
+            tuple(rows[part] for rows in examples.inputs),
+            indices[part],
+            None if examples.weights is None else examples.weights[part],
+        )
+        for part in parts
     )
-    return *first, tuple(last)
+    tokens = first.inputs[0] if preprocessor.per_token else None
+    labels = preprocessor.labels
+    first.weights = read_weights(first.weights, class_weight, indices[parts[0]], labels, tokens)
+    return first, last
 
 
 def labelled_batches(
@@ -121,10 +135,15 @@ def training_batches(
     Raises:
         ValueError: without labels, and as `split_examples` and `labelled_batches` do.
     """
-    x, y, sample_weight, class_weight = data
-    check_labels_given(x, y)
+    check_labels_given(*data[:2])
     if validation_split and validation_data is None:
-        x, y, sample_weight, validation_data = split_examples(x, y, sample_weight, validation_split)
+        parts = split_examples(preprocessor, data, validation_split)
+        sizes = batch_size, validation_batch_size or batch_size
+        training, validation = (
+            preprocessor.batches(part, size, is_shuffled, is_compiled=is_compiled)
+            for part, size, is_shuffled in zip(parts, sizes, (shuffle, False))
+        )
+        return training, validation
     validation = None
     if validation_data is not None:
         if not isinstance(validation_data, (list, tuple)):
@@ -134,6 +153,5 @@ def training_batches(
         held_out = own_x, own_y, own_weight, None
         size = validation_batch_size or batch_size
         validation = labelled_batches(preprocessor, held_out, size, False, is_compiled)
-    training_data = x, y, sample_weight, class_weight
-    training = labelled_batches(preprocessor, training_data, batch_size, shuffle, is_compiled)
+    training = labelled_batches(preprocessor, data, batch_size, shuffle, is_compiled)
     return training, validation

@@ -74,7 +74,17 @@ class Preprocessor:
             labels: the model's label names.
             per_token: whether each token has a label, instead of each sentence.
             starts_at_ids: whether the model's graph starts at ids, instead of tokens.
+
+        Raises:
+            ValueError: if the preprocessor belongs to a model with another encoder or other labels.
         """
+        known = getattr(self, "encoder", encoder), getattr(self, "labels", labels)
+        if known[0] is not encoder or known[1] != labels:
+            raise ValueError(
+                "A preprocessor must belong to one model, whose encoder and labels it uses. "
+                f"Received: a {type(self).__name__} that belongs to a model with the labels "
+                f"{known[1]} already. Create a new preprocessor."
+            )
         self.encoder = encoder
         self.labels = labels
         self.per_token = per_token
@@ -110,6 +120,10 @@ class Preprocessor:
             x = batches.pad_ragged(x)
         if x.dtype == tf.string and x.shape.rank == 1:
             x = self.encoder.tokenizer(x)
+        return self._to_graph(x)
+
+    def _to_graph(self, x: Any) -> Any:
+        """Converts tokens to ids if the graph starts at ids."""
         return self.encoder.to_ids(x) if x.dtype == tf.string and self.starts_at_ids else x
 
     # === One batch ===
@@ -125,16 +139,48 @@ class Preprocessor:
         Returns:
             `x`, `(x, y)` or `(x, y, sample_weight)` in the form of the model's inputs.
         """
-        if _is_symbolic(x):
-            batch = self._batch_in_graph(None, x, y, sample_weight)
-        else:
-            examples = self.examples(x, y, sample_weight)
-            batch = self._one_batch(examples)
+        batch = self.one_batch(x, y, sample_weight)
         return batch[0] if len(batch) == 1 else batch
 
-    def _one_batch(self, examples: Examples) -> tuple[Any, ...]:
+    def one_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[Any, float] | None = None,
+    ) -> tuple[Any, ...]:
+        """Preprocesses one batch, with class weights.
+
+        Args:
+            x: list, array or Series of sentences or token lists; or tensors of them.
+            y: label names or indices, or `None`.
+            sample_weight: one weight for each sentence, or `None`.
+            class_weight: dict of label names or indices to weights, or `None`.
+
+        Returns:
+            `(x,)`, `(x, y)` or `(x, y, sample_weight)` in the form of the model's inputs.
+
+        Raises:
+            ValueError: for an empty batch, and as `examples` does.
+        """
+        if _is_symbolic(x):
+            of_class = None if class_weight is None else class_weights(class_weight, self.labels)
+            return self._batch_in_graph(of_class, x, y, sample_weight)
+        examples = self.examples(x, y, sample_weight, class_weight)
+        if not len(examples):
+            raise ValueError(
+                "A batch must hold at least one sentence. Received: none. Skip empty batches."
+            )
+        return self._padded(examples)
+
+    def _padded(self, examples: Examples) -> tuple[Any, ...]:
         data = batches.IdBatches(
-            examples.inputs, examples.y, examples.weights, max(len(examples), 1), False, self._ids
+            examples.inputs,
+            examples.y,
+            examples.weights,
+            len(examples),
+            False,
+            self.encoder.padded_ids,
         )
         if self.starts_at_ids:
             return data[0]
@@ -144,9 +190,6 @@ class Preprocessor:
         )
         return (tokens if len(tokens) > 1 else tokens[0], *data.columns(data.order))
 
-    def _ids(self, rows: list[list[str]]) -> np.ndarray:
-        return self.encoder.text_layer(rows).numpy()
-
     def _batch_in_graph(
         self, of_class: np.ndarray | None, x: Any, y: Any = None, weights: Any = None
     ) -> tuple[Any, ...]:
@@ -154,6 +197,7 @@ class Preprocessor:
         if y is None:
             return (x,)
         first = x[0] if isinstance(x, tuple) else x
+        y = y if isinstance(y, tf.RaggedTensor) else tf.convert_to_tensor(y)
         y = labels_in_graph(y, first, self.labels, self.per_token)
         weights = weights_in_graph(weights, of_class, y, first, self.per_token)
         return (x, y) if weights is None else (x, y, weights)
@@ -229,8 +273,14 @@ class Preprocessor:
             dataset = batches.token_batches(*columns, batch_size, shuffle, plan)
             if not self.starts_at_ids:
                 return dataset
-            return dataset.map(lambda x, *rest: (self.in_graph(x), *rest))
-        return batches.IdBatches(*columns, batch_size, shuffle, self._ids, is_compiled, plan)
+
+            def to_graph(x: Any, *rest: Any) -> tuple[Any, ...]:
+                x = tuple(map(self._to_graph, x)) if isinstance(x, tuple) else self._to_graph(x)
+                return x, *rest
+
+            return dataset.map(to_graph)
+        to_ids = self.encoder.padded_ids
+        return batches.IdBatches(*columns, batch_size, shuffle, to_ids, is_compiled, plan)
 
     def dataset(
         self,
