@@ -33,7 +33,7 @@ ALLOWED = {
     ("text/text_layer.py", "_allow_non_tensor_positional_args"): (
         "As `_convert_input_args`: without it, Keras refuses TensorFlow's tensors on JAX and torch."
     ),
-    ("models/elmo_task.py", "_use_cached_eval_dataset"): (
+    ("models/preprocessed_model.py", "_use_cached_eval_dataset"): (
         "`fit` calls `evaluate` with its preprocessed validation data, and this keyword alone says "
         "so; preprocessing a Dataset again would refuse label numbers at padding."
     ),
