@@ -87,7 +87,13 @@ def weights_by_path(layer: keras.layers.Layer, path: str) -> dict[str, keras.Var
     """
     weights = _weights_by_path(layer, path)
     known = {id(weight) for weight in weights.values()}
+    # LoRA and quantization replace weights; callers merge or refuse such layers.
+    is_replaced = any(
+        getattr(part, "lora_enabled", False) or getattr(part, "quantization_mode", None)
+        for part in [layer, *sub_layers(layer)]
+    )
     unknown = [weight.path for weight in layer.weights if id(weight) not in known]
+    unknown = [] if is_replaced else unknown
     if unknown:
         raise ValueError(
             f"Every weight of a {type(layer).__name__} must be the `embeddings`, `kernel` or "

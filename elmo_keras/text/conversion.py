@@ -17,7 +17,7 @@ _FORMS = (
     "of str)."
 )
 SPACE_RULE = (
-    "A token must not hold white space: the whole token is read as one word and truncated to the "
+    "A token must not contain white space: the whole token is read as one word and truncated to the "
     "maximum number of characters."
 )
 SPACE_ADVICE = (

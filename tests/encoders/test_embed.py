@@ -256,7 +256,7 @@ def test_a_counter_of_words_is_cached():
         (3, "iterable of words"),
         (types.SimpleNamespace(columns=["word"], __iter__=None), "a table with the columns 'word'"),
         (["the", None], "a missing text, as sentence 1"),
-        (["the cat"], "must not hold white space"),
+        (["the cat"], "must not contain white space"),
     ],
     ids=["str", "int", "table", "missing word", "sentence"],
 )

@@ -57,12 +57,14 @@ def test_ids_are_those_of_the_encoder(name):
     """Each way to the ids reads words in lower case, as this encoder does."""
     vectors = np.eye(5, 3, dtype="float32")
     words = ["a", "cat", "dog", "sat", "barked"]
-    encoder = elmo_keras.StaticEmbedding(words, vectors, lowercase=True)
+    encoder = elmo_keras.StaticEmbedding(words, 3, lowercase=True)
+    encoder.build((None, None))
+    encoder.embedding.embeddings.assign(vectors)
     model = make(name, encoder)
     upper = [[word.upper() for word in row] for row in SENTENCES]
     expected = model.predict(SENTENCES, verbose=0)
     np.testing.assert_array_equal(model.predict(upper, verbose=0), expected)
-    for actual, row in zip(encoder.embed(upper), SENTENCES, strict=True):
+    for actual, row in zip(elmo_keras.encoders.embed(encoder, upper), SENTENCES, strict=True):
         np.testing.assert_array_equal(actual, vectors[[words.index(word) for word in row]])
     ids = encoder.padded_ids(upper)
     assert ids.tolist() == [[1, 2, 4], [1, 3, 5], [2, 0, 0], [0, 0, 0]]

@@ -227,5 +227,5 @@ def check_labels_are_classes(task, tmp_path):
     task.fit(task.x, task.y, model=model)  # after all that, it can be trained
     spaced = tf.data.Dataset.from_tensor_slices(np.array([["Cats sat", "down"]] * 4)).batch(2)
     errors = (tf.errors.InvalidArgumentError, ValueError)  # in a graph, eagerly
-    with pytest.raises(errors, match="must not hold white space"):
+    with pytest.raises(errors, match="must not contain white space"):
         task.predict(spaced, model=model)

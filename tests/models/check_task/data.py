@@ -40,8 +40,9 @@ def check_predict_forms(task, tmp_path):
     expected = task.predict()
     for name, x in forms_of_x(task).items():
         np.testing.assert_allclose(task.predict(x), expected, atol=1e-6, err_msg=name)
-    for name, data in datasets(task).items():
-        np.testing.assert_allclose(task.predict(data), expected, atol=1e-6, err_msg=name)
+    for batch_size in (NUMBER, 2):  # batches of 2 have different lengths
+        for name, data in datasets(task, batch_size).items():
+            np.testing.assert_allclose(task.predict(data), expected, atol=1e-6, err_msg=name)
 
 
 def check_predict(task, tmp_path):
