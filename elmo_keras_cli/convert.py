@@ -54,7 +54,7 @@ def convert(
             sha256=sha256,
             dtype=dtype,
         )
-    console.print(f"Recognised: {result.format}")
+    console.print(f"Recognized: {result.format}")
     for line in result.sizes:
         console.print(f"  {line}")
     console.print(f"  Parameters: {result.num_parameters:,}")

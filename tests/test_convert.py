@@ -35,7 +35,7 @@ def command(*arguments):
 def test_formats(tmp_path, checkpoint, format):
     code, output = command(checkpoint, tmp_path / "out", "--format", format)
     assert code == 0, output
-    assert "Recognised: bilm-tf / AllenNLP, HDF5" in output
+    assert "Recognized: bilm-tf / AllenNLP, HDF5" in output
     assert "12 filters of widths 1 to 2, 2 highways" in output
     assert "2 layers in each direction, 16 units projected to 6" in output
     layer = elmo_keras.ElmoLayer.from_preset(checkpoint)
@@ -101,7 +101,7 @@ def test_a_model_that_hdf5_cannot_hold(tmp_path):
     )
     code, output = command(tmp_path / "model", tmp_path / "out")
     assert code == 0, output
-    assert "Recognised: ELMoForManyLangs" in output
+    assert "Recognized: ELMoForManyLangs" in output
     assert "No HDF5 beside the preset." in output and "must be a CharCNN over bytes" in output
     code, output = command(tmp_path / "model", tmp_path / "other", "--format", "hdf5")
     assert code == 1 and "must be a CharCNN over bytes" in output

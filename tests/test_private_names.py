@@ -19,7 +19,7 @@ ALLOWED = {
         "`keras.Model.layers` lists the layers of models alone; a Layer has no public list."
     ),
     ("layers/keras_internals.py", "_dtype_policy"): (
-        "`dtype_policy` wraps a plain policy into the DTypePolicyMap of the parent: a quantised "
+        "`dtype_policy` wraps a plain policy into the DTypePolicyMap of the parent: a quantized "
         "Dense is then saved without its scale."
     ),
     ("layers/lstm_states.py", "_trackable_children"): (

@@ -199,7 +199,7 @@ class StrictLoader:
 
 
 def tensor_of(array: np.ndarray, dtype: str | None = None) -> Any:
-    """Converts an array to a tensor that initialises a weight.
+    """Converts an array to a tensor that initializes a weight.
 
     Takes over the array's memory: do not use the array afterwards.
 

@@ -578,6 +578,7 @@ class ElmoLayer(TextEncoder):
                 "max_rows": self.max_rows,
                 "tokenizer": serialize_part(self.tokenizer),
                 "allow_spaces": self.allow_spaces,
+                # Not an argument: `from_config` restores which mixes are frozen.
                 "trainable_mixes": [mix.trainable for mix in self.scalar_mixes],
             }
         )

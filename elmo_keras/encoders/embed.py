@@ -88,7 +88,10 @@ class Embedder:
                 f"{type(sentences).__name__}. Put a single sentence into a list."
             )
         if not isinstance(max_tokens, int) or max_tokens < 1:
-            raise ValueError(f"`max_tokens` must be a positive int. Received: {max_tokens!r}")
+            raise ValueError(
+                f"`max_tokens` must be a positive int. Received: {max_tokens!r}. Pass 4096, for "
+                "example."
+            )
         if getattr(self.layer, "state", None) == "carry":
             raise ValueError(
                 "`embed` reorders sentences by length, and state='carry' needs them in order. "

@@ -215,12 +215,12 @@ class BiLSTMStack(Composite):
     def _layout(self, inputs: Any, mask: Any) -> SequenceLayout | None:
         """The layout for the scan, or `None` if Keras must loop over the cells.
 
-        XLA on TensorFlow needs the loop, and so do quantised products and products with LoRA.
+        XLA on TensorFlow needs the loop, and so do quantized products and products with LoRA.
         """
         return None if self._is_adapted() else backend.sequence_layout(inputs, mask)
 
     def _is_adapted(self) -> bool:
-        """Whether a product is quantised or has LoRA."""
+        """Whether a product is quantized or has LoRA."""
         return any(
             part.quantization_mode or part.lora_enabled
             for layer in (*self.forward_layers, *self.backward_layers)

@@ -15,7 +15,7 @@ class Composite(keras.layers.Layer):
     of them with `build_part`, and calls `keep_frozen` at the end of its `build`.
 
     `quantize("int8")` changes the dtype policies of some sub-layers later. The config stores these
-    policies by the path of the sub-layer, as a `DTypePolicyMap`, so that a quantised layer is
+    policies by the path of the sub-layer, as a `DTypePolicyMap`, so that a quantized layer is
     rebuilt with the variables that its file holds.
     """
 
@@ -63,11 +63,11 @@ class Composite(keras.layers.Layer):
 
     @property
     def is_quantized(self) -> bool:
-        """Whether any sub-layer has quantised weights."""
+        """Whether any sub-layer has quantized weights."""
         return any(layer.dtype_policy.quantization_mode for layer in (self, *sub_layers(self)))
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the config of the base class, with the dtype policies of quantised sub-layers.
+        """Returns the config of the base class, with the dtype policies of quantized sub-layers.
 
         A subclass adds its constructor arguments.
         """

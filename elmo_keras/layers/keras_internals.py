@@ -21,7 +21,7 @@ def sub_layers(layer: keras.layers.Layer, recursive: bool = True) -> list[keras.
 def set_leaf_policy(layer: keras.layers.Layer, policy: keras.DTypePolicy) -> None:
     """Replaces the `DTypePolicyMap` of a layer without sub-layers by a plain dtype policy.
 
-    The public setter adds the policy to the map instead. A quantised Dense layer whose policy is a
+    The public setter adds the policy to the map instead. A quantized Dense layer whose policy is a
     map is saved without its scale.
 
     Args:

@@ -24,7 +24,7 @@ class ScalarMix(keras.layers.Layer):
     or `"allennlp"`, masked positions do not count in the statistics.
 
     Args:
-        layer_norm: `False`, `True`, `"bilm-tf"` or `"allennlp"`. Normalisation of each layer before
+        layer_norm: `False`, `True`, `"bilm-tf"` or `"allennlp"`. Normalization of each layer before
             the sum, without learned parameters. Defaults to `False`.
             - `True`: over the features of each token.
             - `"bilm-tf"` and `"allennlp"`: over the whole batch, as in these programs. A vector
@@ -59,7 +59,7 @@ class ScalarMix(keras.layers.Layer):
         if layer_norm not in LAYER_NORMS:
             raise ValueError(
                 f"`layer_norm` must be one of {LAYER_NORMS}. Received: layer_norm={layer_norm!r}. "
-                "Use False unless the weights were trained with a normalisation."
+                "Use False unless the weights were trained with a normalization."
             )
         self.layer_norm = layer_norm
         self.regularizer = keras.regularizers.get(regularizer)
@@ -67,7 +67,7 @@ class ScalarMix(keras.layers.Layer):
 
     @property
     def layer_weights(self) -> tuple[Any, float]:
-        """The normalised weights, a `(layers,)` numpy array (softmax of the scalars), and gamma."""
+        """The normalized weights, a `(layers,)` numpy array (softmax of the scalars), and gamma."""
         weights = ops.softmax(ops.cast(self.scalars, "float32"))
         return ops.convert_to_numpy(weights), float(ops.convert_to_numpy(self.gamma))
 

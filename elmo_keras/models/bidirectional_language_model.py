@@ -310,11 +310,12 @@ class BidirectionalLanguageModel(SavedModel):
         if not isinstance(position, int) or not -len(tokens) <= position < len(tokens):
             raise ValueError(
                 f"`position` must be the index of one of the {len(tokens)} tokens. "
-                f"Received: position={position!r}"
+                f"Received: position={position!r}. Count from 0, or from -1 backwards."
             )
         if direction not in DIRECTIONS:
             raise ValueError(
-                f"`direction` must be one of {DIRECTIONS}. Received: direction={direction!r}"
+                f"`direction` must be one of {DIRECTIONS}. Received: direction={direction!r}. "
+                "Choose one of them."
             )
         ids = self.elmo.token_encoder.numpy_ids(tokens)
         top = self.elmo(ids[None])  # (1, time + 2, 2 * dim)

@@ -267,7 +267,7 @@ class ElmoTask(PreprocessedModel):
 
         Returns:
             A model of this class. `clone.set_weights(model.get_weights())` copies the weights,
-            unless the model is quantised, because its weights have another order. Save and load
+            unless the model is quantized, because its weights have another order. Save and load
             such a model instead.
         """
         clone = type(self).from_config(self.get_config())

@@ -62,7 +62,10 @@ class ElmoTextClassifier(ElmoTask):
         **kwargs: Any,
     ) -> None:
         if pooling not in POOLINGS:
-            raise ValueError(f"`pooling` must be one of {POOLINGS}. Received: pooling={pooling!r}")
+            raise ValueError(
+                f"`pooling` must be one of {POOLINGS}. Received: pooling={pooling!r}. Choose one "
+                "of them."
+            )
         labels = check_labels(labels)
 
         # === Layers ===

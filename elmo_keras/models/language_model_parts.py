@@ -97,7 +97,8 @@ class Compiled:
         batch_size = 128 if batch_size is None else batch_size
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(
-                f"`batch_size` must be a positive int. Received: batch_size={batch_size!r}"
+                f"`batch_size` must be a positive int. Received: batch_size={batch_size!r}. Pass "
+                "128, for example."
             )
         bar = keras.utils.Progbar(len(rows), verbose=check_verbose(verbose))
         lengths = [len(row) + 2 for row in rows]
@@ -177,7 +178,10 @@ def check_verbose(verbose: str | int) -> int:
         ValueError: for another value.
     """
     if verbose not in ("auto", 0, 1, 2):
-        raise ValueError(f"`verbose` must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+        raise ValueError(
+            f"`verbose` must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}. Pass 0 for no "
+            "output."
+        )
     return 1 if verbose == "auto" else int(verbose)
 
 

@@ -1,7 +1,7 @@
-"""Quantised heads in the configs of task models.
+"""Quantized heads in the configs of task models.
 
 The config of an ElmoLayer holds the dtype policies of its parts. The layers of a head are created
-by the model's constructor, so the model's config lists those that are quantised.
+by the model's constructor, so the model's config lists those that are quantized.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ _KEY = "quantized_head"
 
 
 def config_of(model: keras.Model, backbone: keras.layers.Layer) -> dict[str, Any]:
-    """Returns the entry of a model's config for its quantised layers outside of the backbone.
+    """Returns the entry of a model's config for its quantized layers outside of the backbone.
 
     Args:
         model: the model.
         backbone: the model's backbone.
 
     Returns:
-        dict to merge into the config; empty if no such layer is quantised.
+        dict to merge into the config; empty if no such layer is quantized.
     """
     quantized = {
         layer.name: {
@@ -38,7 +38,7 @@ def config_of(model: keras.Model, backbone: keras.layers.Layer) -> dict[str, Any
 def from_config(
     config: dict[str, Any], create: Callable[[dict[str, Any]], keras.Model]
 ) -> keras.Model:
-    """Creates a model from its config, and quantises the layers that the config lists.
+    """Creates a model from its config, and quantizes the layers that the config lists.
 
     Args:
         config: the model's config.

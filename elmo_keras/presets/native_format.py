@@ -180,12 +180,17 @@ def load_preset(
     """
     saved = FILES.find(directory)
     if saved is None:
-        raise FileNotFoundError(f"{directory} must hold a preset. Received: no {CONFIG} in it.")
+        raise FileNotFoundError(
+            f"{directory} must hold a preset. Received: no {CONFIG} in it. Check the path."
+        )
     path, config = saved.index_path, saved.content
     cls = _encoder_class(config, cls, base or cls, path)
     weights_path = saved.path(WEIGHTS)
     if not weights_path.is_file():
-        raise ValueError(f"{directory} must hold a preset. Received: no {WEIGHTS} in it.")
+        raise ValueError(
+            f"{directory} must hold a preset. Received: no {WEIGHTS} in it. Fetch or save the "
+            "preset again."
+        )
     saved.check(WEIGHTS)
     _check_sizes(config, path)
     with open_datasets(weights_path) as arrays:

@@ -1,7 +1,7 @@
 """Containers for a batch of texts: columns are accepted, tables and sets are refused.
 
 All public functions, layers and models pass their text through `to_batch`. The containers of
-pandas, polars, pyarrow and Hugging Face are recognised by their methods, so that no import is
+pandas, polars, pyarrow and Hugging Face are recognized by their methods, so that no import is
 needed.
 """
 

@@ -17,8 +17,8 @@ _FORMS = (
     "of str)."
 )
 SPACE_RULE = (
-    "A token must not contain white space: the whole token is read as one word and truncated to the "
-    "maximum number of characters."
+    "A token must not contain white space: the whole token is read as one word and truncated to "
+    "the maximum number of characters."
 )
 SPACE_ADVICE = (
     "Pass sentences as (batch,), a flat list of str; a model's input of sentences is "

@@ -86,7 +86,7 @@ def test_text_with_spaces_gives_no_warning(method):
 
 @pytest.mark.parametrize("method", ["whitespace", "chinese_characters"])
 def test_methods_without_a_warning(method):
-    """The text of "whitespace" is tokenised already."""
+    """The text of "whitespace" is tokenized already."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Tokenizer(method).split(SENTENCES)

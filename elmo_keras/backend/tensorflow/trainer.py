@@ -90,7 +90,7 @@ def training_step(
 
     Args:
         loss: function of a batch and of states that returns `(value, sums, new_states)`: the
-            scalar to minimise, a tensor of sums to report, and states of the same shapes.
+            scalar to minimize, a tensor of sums to report, and states of the same shapes.
         weights: Keras variables to update.
         optimizer: Keras optimizer; `training_step` builds it.
         max_norm: bound of the gradient's norm.

@@ -116,7 +116,7 @@ def label_index(label: Any, index_of: Mapping[str, int], where: str) -> int:
             "A label is a class: convert floats to int. Probabilities of classes are not supported."
         )
     elif close := difflib.get_close_matches(str(label), index_of, n=1):
-        advice = f"Is {close[0]!r} meant?"
+        advice = f"Did you mean {close[0]!r}?"
     names = list(index_of)
     shown = names if len(names) <= _MAX_SHOWN else [*names[:_MAX_SHOWN], "..."]
     raise ValueError(

@@ -60,13 +60,15 @@ def read_weights(
     if len(weights) != len(y):
         raise ValueError(
             "`sample_weight` must have one entry for each sentence. "
-            f"Received: {len(weights)} entries for {len(y)} sentences."
+            f"Received: {len(weights)} entries for {len(y)} sentences. "
+            "Pass a weight for each."
         )
     for i, weight in enumerate(weights):
         if np.ndim(weight) > (0 if tokens is None else 1):
             raise ValueError(
                 "`sample_weight` must be one weight for each sentence; a tagger also accepts one "
-                f"for each token. Received: sample_weight={weight!r} for sentence {i}."
+                f"for each token. Received: sample_weight={weight!r} for sentence {i}. Pass "
+                "one number for each sentence."
             )
     if tokens is None:
         return [
@@ -106,7 +108,7 @@ def class_weights(class_weight: Mapping[Any, float] | None, labels: Sequence[str
     if class_weight is not None and not isinstance(class_weight, Mapping):
         raise ValueError(
             "`class_weight` must be a dict of label names or indices to weights. "
-            f"Received: class_weight={class_weight!r}"
+            f"Received: class_weight={class_weight!r}. Pass {{'negative': 2.0}}, for example."
         )
     weights = np.ones(len(labels), dtype="float32")
     index_of = {name: index for index, name in enumerate(labels)}

@@ -190,7 +190,7 @@ def check_labels_are_classes(task, tmp_path):
         (per_token(one_hot), "np.argmax"),
         (per_token([0]), "np.ravel"),
         (per_token(None), "A label is missing"),
-        (per_token(task.labels[0] + "x"), f"Is {task.labels[0]!r} meant?"),
+        (per_token(task.labels[0] + "x"), f"Did you mean {task.labels[0]!r}?"),
     ]
     for y, advice in cases:
         with pytest.raises(ValueError, match="A label must be.*" + re.escape(advice)):

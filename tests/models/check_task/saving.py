@@ -98,13 +98,13 @@ def check_clone(task, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
 def check_quantized(task, tmp_path):
-    """A quantised model is saved and loaded with the same answers, in every mode."""
+    """A quantized model is saved and loaded with the same answers, in every mode."""
     if not IS_TENSORFLOW:
-        pytest.skip("Keras quantises in the same way on every backend")
+        pytest.skip("Keras quantizes in the same way on every backend")
     for mode in ("int8", "int4", "float8"):
         model = task.make(hidden_dim=4)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of layers that Keras cannot quantise
+            warnings.simplefilter("ignore")  # of layers that Keras cannot quantize
             model.quantize(mode)
         expected = task.predict(model=model)
         model.save(tmp_path / "model.keras")
