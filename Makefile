@@ -64,9 +64,11 @@ bench: $(VENV)/.package
 test-pretraining: $(VENV)/.dev
 	$(PYTEST) --run-slow tests/training tests/models/test_bidirectional_language_model.py
 
-# What else `make test` leaves out for its length: searches of keras-tuner, models trained on a cache.
+# What else `make test` leaves out for its length: the Python of the documents, searches of keras-tuner,
+# models trained on a cache.
 test-long: $(VENV)/.dev
-	$(PYTEST) --run-slow tests/test_tuning.py tests/encoders/test_embed.py tests/checkpoints/test_word_models.py
+	$(PYTEST) --run-slow tests/test_readme.py tests/test_tuning.py tests/encoders/test_elmo_layer.py \
+		tests/encoders/test_embed.py tests/checkpoints/test_word_models.py
 
 test-backends: test-jax test-torch
 

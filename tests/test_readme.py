@@ -62,6 +62,7 @@ def differences(shown, actual):
 # === Python ===
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_TENSORFLOW, reason="the documents are written for TensorFlow")
 @each_document
 def test_python_runs_and_prints_what_is_shown(path, tmp_path, monkeypatch):

@@ -16,8 +16,8 @@ from tests.small_models import to_numpy
     [
         ({}, 29),
         ({"output": "all", "keep_boundaries": True}, 19),
-        ({"output": "average"}, 19),
-        ({"output": "top", "dropout": 0.0}, 19),
+        pytest.param({"output": "average"}, 19, marks=pytest.mark.slow),
+        pytest.param({"output": "top", "dropout": 0.0}, 19, marks=pytest.mark.slow),
         ({"output": 1}, 19),
         ({"num_representations": 2, "layer_norm": True, "mix_regularizer": "l2"}, 23),
         ({"state": "warm"}, 23),
