@@ -33,7 +33,7 @@ BACKEND_TESTS := tests/backend tests/layers tests/encoders tests/checkpoints/tes
 	tests/training/test_pretraining.py::test_a_step_of_every_precision \
 	tests/models/test_bidirectional_language_model.py::test_perplexity \
 	tests/models/test_language_model_front_ends.py tests/models/test_language_model_contract.py \
-	tests/models/test_elmo_text_classifier.py tests/models/test_backbones.py \
+	tests/models/test_elmo_text_classifier.py tests/models/test_elmo_tagger.py tests/models/test_backbones.py \
 	tests/models/test_heads.py tests/models/test_preprocessors.py tests/models/test_task_presets.py \
 	tests/training/test_front_ends.py tests/training/test_reproducibility.py
 # Processes that choose JAX themselves, wherever it is installed.

@@ -54,7 +54,7 @@ def detect(paths: Sequence[pathlib.Path]) -> Found:
         paths: one directory, one file, or two files.
 
     Raises:
-        ValueError: if the files are no model, or if several models are possible.
+        ValueError: if no format matches the files, or if several models are possible.
     """
     if len(paths) == 2:
         options, weights = paths if paths[1].suffix != ".json" else paths[::-1]

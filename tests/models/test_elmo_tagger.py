@@ -95,7 +95,6 @@ def test_weights_of_sentences_in_a_dataset(task):
 
 
 @needs_strings
-@pytest.mark.xfail(not IS_TENSORFLOW, reason="Keras' own concatenation refuses lengths that differ")
 def test_a_dataset_of_batches_of_any_length(task):
     data = tensor_slices(TOKENS, TAGS).batch(2)
     np.testing.assert_allclose(task.predict(data), task.predict(), atol=1e-5)
