@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import io
 import os
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from elmo_keras.files import download, first_bytes
 
 FOLDER_VARIABLE = "ELMO_KERAS_DATA"
 CACHE = "datasets"  # folder inside the cache of downloads
+_LARGEST_MEMBER = 64 << 20  # bytes of a file in a zip archive
 
 
 class Source(NamedTuple):
@@ -25,12 +28,16 @@ class Source(NamedTuple):
         sha256: str. Checksum of the content after decompression and `prepare`.
         prepare: Callable. Maps the decompressed content of the file to the part that is used.
             Defaults to `None`: all of it.
+        member: str. Name of the file, without folders, if `address` is a zip archive. The file in
+            the folder that `ELMO_KERAS_DATA` names may be that archive or the file itself.
+            Defaults to `None`: not an archive.
     """
 
     relative_path: str
     address: str
     sha256: str
     prepare: Callable[[bytes], bytes] | None = None
+    member: str | None = None
 
 
 def read_source(source: Source) -> bytes:
@@ -107,6 +114,8 @@ def _download(source: Source) -> Path:
 
 def _read_checked(source: Source, path: Path) -> bytes:
     content = path.read_bytes()
+    if source.member is not None and zipfile.is_zipfile(io.BytesIO(content)):
+        content = _read_member(source, path, source.member)
     is_gzip = first_bytes.is_gzip(content)
     if is_gzip:
         try:
@@ -129,3 +138,24 @@ def _read_checked(source: Source, path: Path) -> bytes:
             f"{source.address}."
         )
     return content
+
+
+def _read_member(source: Source, path: Path, member: str) -> bytes:
+    """Reads the file called `member` from a zip archive, from any folder in it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [info for info in archive.infolist() if _base_name(info) == member]
+            if len(found) == 1 and found[0].file_size <= _LARGEST_MEMBER:
+                return archive.read(found[0])
+            received = ", ".join(f"{info.filename} ({info.file_size} bytes)" for info in found)
+    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        received = str(error)
+    raise ValueError(
+        f"`{path}` must be a whole zip archive with one file `{member}` of at most "
+        f"{_LARGEST_MEMBER} bytes. Received: {received or 'an archive without that file'}. "
+        f"Fetch it again from {source.address}."
+    )
+
+
+def _base_name(info: zipfile.ZipInfo) -> str:
+    return info.filename.rpartition("/")[2]

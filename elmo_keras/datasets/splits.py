@@ -2,18 +2,20 @@
 
 from typing import NamedTuple
 
+from elmo_keras.datasets.word_pair import WordPair
+
 
 class Split(NamedTuple):
     """The sentences of one part of a data set, and their labels in the same order.
 
     Args:
         sentences: list. Sentences as strings if a sentence has one label, or as lists of words if
-            every word has a label.
-        labels: list. One string per sentence, or one list of strings per sentence with a label for
-            each word.
+            every word has a label, or as `WordPair` if a pair of sentences has a label.
+        labels: list. One string per sentence or pair, or one list of strings per sentence with a
+            label for each word.
     """
 
-    sentences: list[str] | list[list[str]]
+    sentences: list[str] | list[list[str]] | list[WordPair]
     labels: list[str] | list[list[str]]
 
 

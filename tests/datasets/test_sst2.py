@@ -48,6 +48,32 @@ def test_sentences_and_labels(write, after_train):
     )
 
 
+def test_phrases(write):
+    trees = TREES | {
+        "train": TREES["train"]
+        + "(3 (3 (2 Our) (3 good)) (1 (0 (1 \\*) (1 8\N{NO-BREAK SPACE}1/2)) (0 no)))\n"
+        + "(4 (3 nice) (2 tea))\n"
+    }
+    write(trees)
+    plain, splits = load_sst2(), load_sst2(phrases=True)
+    assert (splits.dev, splits.test) == (plain.dev, plain.test)
+    assert dict(zip(*splits.train, strict=True)) == {
+        "purrs": "positive",
+        "cat purrs": "positive",
+        "Our cat purrs": "positive",
+        "rain/hail *": "negative",
+        "rain/hail * )": "negative",
+        "( rain/hail * )": "negative",
+        "good": "positive",
+        "Our good": "positive",
+        "*": "negative",
+        "no": "negative",
+        "* no": "negative",
+        "Our good * no": "positive",
+        "nice": "positive",
+    }
+
+
 def test_other_lines_at_the_end_of_train_are_an_error(write):
     write(TREES, "(3 (2 Not) (2 mine))\n")
     with pytest.raises(ValueError, match="must have the sha256"):
@@ -76,6 +102,19 @@ def splits():
 
 def test_sizes(splits):
     assert [len(split.sentences) for split in splits] == [6920, 872, 1821]
+
+
+def test_size_of_the_phrases(published, splits):
+    train, dev, test = load_sst2(phrases=True)
+    assert (dev, test) == splits[1:]
+    assert len(train.sentences) == len(set(train.sentences)) == 77614
+    label_of = dict(zip(*train, strict=True))
+    missing = {
+        sentence
+        for sentence, label in zip(*splits.train, strict=True)
+        if label_of.get(sentence) != label
+    }
+    assert missing <= {*dev.sentences, *test.sentences}
 
 
 @pytest.mark.parametrize("name", Splits._fields)
