@@ -16,6 +16,7 @@ import usefulness_tasks as tasks
 
 import elmo_keras
 
+PRESET_OPTIONS = {}  # further arguments of `fit` for a preset: none, its defaults
 RATE = 3e-3
 BATCHES = 1_500  # of all epochs together
 EPOCHS = 3, 100  # bounds
@@ -62,6 +63,7 @@ def run(name, features, budget, seed, args):
     if features == "preset":
         preset = features_of.preset_of(task.language, args.preset)
         model = cls.from_preset(preset, names, tokenizer="whitespace")
+        options |= PRESET_OPTIONS
     else:
         model = cls(encoder(features, rows, splits, args), names)
         model.compile(keras.optimizers.Adam(RATE, global_clipnorm=5.0))
