@@ -10,6 +10,7 @@ from elmo_keras_cli.corpus import tokenize, vocabulary
 from elmo_keras_cli.demo import demo
 from elmo_keras_cli.evaluate import evaluate
 from elmo_keras_cli.pretrain import pretrain
+from elmo_keras_cli.teach import teach
 from elmo_keras_cli.terminal import LOG_LEVEL, console
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -36,7 +37,7 @@ def options(
     """ELMo as Keras layers: convert, pretrain and evaluate models."""
 
 
-for command in (demo, convert, tokenize, vocabulary, pretrain, evaluate):
+for command in (demo, convert, tokenize, vocabulary, teach, pretrain, evaluate):
     app.command()(command)
 
 

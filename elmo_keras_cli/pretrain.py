@@ -116,6 +116,16 @@ def pretrain(
     seed: Annotated[
         int, training_option(help="Seed of all random numbers, initial weights included.")
     ] = 0,
+    teacher: Annotated[
+        str | None,
+        training_option(
+            help="Teacher to learn from as well: directory of targets that `teach` has written, "
+            "or a model as for `teach --teacher`, which is asked during training."
+        ),
+    ] = None,
+    teacher_weight: Annotated[
+        float, training_option(help="Weight of the teacher's error in the loss, in nats per word.")
+    ] = 10.0,
     dtype: Annotated[
         str, run_option(help="Dtype policy: float32, mixed_bfloat16 or mixed_float16.")
     ] = "float32",
@@ -167,7 +177,9 @@ def pretrain(
                 "decay": decay,
                 "max_norm": max_norm,
                 "seed": seed,
+                "teacher_weight": teacher_weight,
             },
+            teacher=teacher,
             validate_every=validate_every,
             checkpoint_every=checkpoint_every,
             log_every=log_every,

@@ -1,5 +1,6 @@
 """Options and fixtures of all tests."""
 
+import gc
 import os
 import pathlib
 
@@ -28,6 +29,21 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(autouse=True)
 def random_seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def release_programs():
+    """Frees the programs that JAX has compiled for a module of tests.
+
+    Each takes some ten memory maps of its process. Linux allows 65,530 of them by default, which
+    the tests of all modules exceed: the process then dies.
+    """
+    yield
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from elmo_keras.training.model_sizes import (
 )
 from elmo_keras.training.pretraining import pretrain
 from elmo_keras.training.pretraining_options import PretrainingOptions
+from elmo_keras.training.teacher_command import teacher_source
 from elmo_keras.training.vocabulary import VocabularyReport, build_vocabulary, write_vocabulary
 from elmo_keras.utils.optional_module import tensorflow as tf
 
@@ -172,6 +173,7 @@ def pretrain_from_text(
     dtype: str = "float32",
     text_tokenizer: str | Tokenizer | None = None,
     strategy: str = "none",
+    teacher: str | os.PathLike[str] | None = None,
     options: dict[str, Any] | None = None,
     report: Callable[[str], None] = lambda line: None,
     progress: bool = False,
@@ -202,6 +204,8 @@ def pretrain_from_text(
         text_tokenizer: tokenizer of the model for raw text. Defaults to `None`, for the tokenizer
             of the corpus.
         strategy: str. One of `STRATEGIES`. Defaults to `"none"`.
+        teacher: path of the targets of a teacher, or of a teacher, see `teacher_source`. Defaults
+            to `None`.
         options: dict of the other arguments of `PretrainingOptions`. Defaults to `None`.
         report: function that is called with each line of text for the user. By default, lines are
             discarded.
@@ -223,6 +227,8 @@ def pretrain_from_text(
     # Invalid options raise their error here, before the corpus is read.
     checked = PretrainingOptions(tokens=tokens or 1, **options)
     scope = strategy_scope(strategy)
+    # An unusable teacher raises its error here, before the corpus is read.
+    taught = None if teacher is None else teacher_source(teacher, corpus, directory, report)
     words: list[str] | None = None
     if source is None or vocabulary is not None:
         words = _load_or_build_words(corpus, directory, vocabulary, num_words, report, progress)
@@ -248,6 +254,7 @@ def pretrain_from_text(
             validation=held_out,
             report=report,
             progress=progress,
+            teacher=taught,
             **settings,
         )
 

@@ -1,13 +1,11 @@
 """Pretraining of a bidirectional language model on a corpus."""
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import keras
@@ -21,11 +19,18 @@ from elmo_keras.training import run_checkpoint
 from elmo_keras.training.corpus import Corpus
 from elmo_keras.training.deferred_interrupts import DeferredInterrupts
 from elmo_keras.training.distribution import current_distribution
+from elmo_keras.training.prefetch import prefetch
 from elmo_keras.training.pretraining_options import PretrainingOptions
 from elmo_keras.training.progress import Pending, PretrainingProgress
 from elmo_keras.training.run_checkpoint import RunCheckpoint
+from elmo_keras.training.teacher_sentences import (
+    LiveTeacher,
+    check_tokenization,
+    teacher_sentences,
+)
+from elmo_keras.training.teacher_shards import TeacherShards
 from elmo_keras.training.vocabulary import warn_if_unsorted
-from elmo_keras.training.window_loss import window_loss, zero_states
+from elmo_keras.training.window_loss import build_teacher_map, window_loss, zero_states
 from elmo_keras.training.windows import Batch, Windows
 
 PRESET, BAD_BATCH = "preset", "non_finite_batch.npz"
@@ -47,6 +52,7 @@ def pretrain(
     log_every: int = 50,
     report: Callable[[str], None] = lambda line: None,
     progress: bool = False,
+    teacher: TeacherShards | LiveTeacher | None = None,
 ) -> BidirectionalLanguageModel:
     """Trains a bidirectional language model on a corpus, or resumes the run in `directory`.
 
@@ -69,6 +75,11 @@ def pretrain(
     created, the streams of each batch are divided among the replicas. The gradient is that of the
     whole batch, and is clipped as a whole.
 
+    Teacher: with a `teacher`, a step also reads `options.batch_size` whole sentences, and a linear
+    map of the biLM's layers predicts the teacher's vectors of their tokens. The squared error,
+    times `options.teacher_weight`, is added to the loss. The map is a part of the checkpoint, but
+    not of the preset.
+
     Files in `directory`: `checkpoint.h5`, from which the run is resumed; `log.jsonl`, with a line
     every `log_every` steps and for each validation; `tensorboard/`; and `preset/`, which
     `from_preset` reads, written at each validation and at the end.
@@ -88,12 +99,14 @@ def pretrain(
         report: function that is called with each line of text for the user. By default, lines are
             discarded.
         progress: bool. Whether to show a progress bar. Defaults to `False`.
+        teacher: `TeacherShards` or `LiveTeacher` to learn from as well. Defaults to `None`.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: if the corpus is empty, or if the run in `directory` has another configuration.
+        ValueError: if the corpus is empty, if the run in `directory` has another configuration, or
+            if the teacher's sentences have another tokenization than the corpus.
         FloatingPointError: if the loss or the gradient is not finite. The batch is saved, and the
             last checkpoint is unchanged.
         OSError: if a file cannot be written. The last checkpoint is unchanged.
@@ -115,7 +128,7 @@ def pretrain(
         - bilm-tf, `bilm/training.py`, `train`
     """
     run = _PretrainingRun(
-        model, corpus, pathlib.Path(directory), options, log_every, report, progress
+        model, corpus, pathlib.Path(directory), options, log_every, report, progress, teacher
     )
     return run.train(validation, validate_every, checkpoint_every)
 
@@ -132,11 +145,17 @@ class _PretrainingRun:
         log_every: int,
         report: Callable[[str], None],
         show_bar: bool,
+        teacher: TeacherShards | LiveTeacher | None,
     ) -> None:
         self.model, self.directory, self.options = model, directory, options
         self.report = report
         self.distribution = current_distribution(options.batch_size)
         bilstm = model.elmo.bilstm
+        self.teacher = self.teacher_map = None
+        if teacher is not None:
+            self.teacher = teacher_sentences(teacher, options.batch_size, options.seed)
+            check_tokenization(teacher, corpus, model.word_vocabulary)
+            self.teacher_map = build_teacher_map(model, self.teacher.num_components)
         self.windows = Windows(
             corpus,
             model.word_vocabulary,
@@ -149,11 +168,20 @@ class _PretrainingRun:
             dropout_shape=(bilstm.num_layers, bilstm.output_dim),
             seed=options.seed,
             pad_words=self.distribution.pads_words,
+            teacher=self.teacher,
         )
-        self.weights = model.trainable_weights
+        self.weights = list(model.trainable_weights)
+        if self.teacher_map is not None:
+            self.weights += self.teacher_map.trainable_weights
         self.optimizer = options.make_optimizer()
         self.training_step = backend.training_step(
-            window_loss(model, options.batch_size, options.dropout),
+            window_loss(
+                model,
+                options.batch_size,
+                options.dropout,
+                self.teacher_map,
+                options.teacher_weight,
+            ),
             self.weights,
             self.optimizer,
             options.max_norm,
@@ -197,7 +225,7 @@ class _PretrainingRun:
         interrupts = DeferredInterrupts(enabled=self.distribution.num_replicas == 1)
         beginning = self.windows.state()
         is_last = False
-        with self.progress, interrupts, _prefetch(self.windows) as batches:
+        with self.progress, interrupts, prefetch(self.windows) as batches:
             for batch, windows_state in batches:
                 # Saved only after a first batch, so that an empty corpus leaves no checkpoint.
                 if self.is_new:
@@ -256,18 +284,27 @@ class _PretrainingRun:
         variables = weights_by_path(model.elmo.token_encoder, "weights/token_encoder")
         variables |= weights_by_path(model.elmo.bilstm, "weights/bilstm")
         variables |= {f"weights/softmax/{weight.name}": weight for weight in model.head.weights}
+        if self.teacher_map is not None:
+            weights = self.teacher_map.weights
+            variables |= {f"weights/teacher/{weight.name}": weight for weight in weights}
         slots = self.optimizer.variables
         return variables | {f"optimizer/{index:04d}": slot for index, slot in enumerate(slots)}
 
     def _configuration(self) -> dict[str, Any]:
         """Describes the options and data that must not change when the run is resumed."""
         options = dataclasses.asdict(self.options)
+        teacher = {}
+        if self.teacher is None:
+            del options["teacher_weight"]  # Checkpoints of old versions do not have it.
+        else:
+            teacher = {"teacher": self.teacher.description}
         vocabulary = self.model.word_vocabulary
         return {
             **{name: value for name, value in options.items() if name not in _RESUMABLE},
             "dtype": self.model.elmo.dtype_policy.name,
             "vocabulary": f"{len(vocabulary)} words, sha1 {_sha1(vocabulary.text)}",
             "files": [path.name for path in self.windows.corpus.files],
+            **teacher,
         }
 
     def _architecture(self) -> dict[str, str]:
@@ -351,27 +388,3 @@ def _compare(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def _is_due(step: int, every: int | None) -> bool:
     return bool(every and step % every == 0)
-
-
-@contextlib.contextmanager
-def _prefetch(windows: Windows) -> Iterator[Iterator[tuple[Batch, dict[str, Any]]]]:
-    """Yields an iterator of batches, each with the state of the windows after it.
-
-    A thread makes the next batch while the current one is in use.
-    """
-
-    def make() -> tuple[Batch, dict[str, Any]]:
-        return next(windows), windows.state()
-
-    def batches() -> Iterator[tuple[Batch, dict[str, Any]]]:
-        future = executor.submit(make)
-        while True:
-            result = future.result()
-            future = executor.submit(make)
-            yield result
-
-    executor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
-    try:
-        yield batches()
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)

@@ -42,6 +42,9 @@ class PretrainingOptions:
             `elmo-keras pretrain` also seeds the initial weights with it. `pretrain` takes a model
             that already has its weights: call `keras.utils.set_random_seed` before you create the
             model. Defaults to `0`.
+        teacher_weight: float. Weight of a teacher's error in the loss, in nats per word; without a
+            teacher it is not used. The error is 1 for predicting the mean of the teacher's vectors.
+            Defaults to `10.0`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -65,6 +68,7 @@ class PretrainingOptions:
     decay: float = 1.0
     max_norm: float = 10.0
     seed: int = 0
+    teacher_weight: float = 10.0
 
     def __post_init__(self) -> None:
         for name in ("tokens", "batch_size", "window", "num_negatives"):
@@ -74,7 +78,7 @@ class PretrainingOptions:
         self._check("dropout", float, lambda value: 0 <= value < 1, "a number from 0 to below 1")
         self._check("fresh_starts", float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
         self._check("decay", float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
-        for name in ("learning_rate", "max_norm"):
+        for name in ("learning_rate", "max_norm", "teacher_weight"):
             self._check(name, float, lambda value: 0 < value < math.inf, "a positive number")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(

@@ -16,7 +16,8 @@ from elmo_keras.utils.progress_bar import ProgressBar
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
 
-# The sums of both directions' losses, and the norms of the gradient, of each step.
+# The sums of both directions' losses (and the teacher's error), and the norms of the gradient, of
+# each step.
 Pending: TypeAlias = tuple[list[list[float]], list[float]]
 
 
@@ -82,7 +83,8 @@ class PretrainingProgress:
 
         Args:
             step: int. Index of the step, from 0.
-            sums: `(2,)` floats, the sums of each direction's losses.
+            sums: `(2,)` floats, the sums of each direction's losses; a third one is the teacher's
+                error.
             norm: float. Norm of the gradient before clipping.
             learning_rate: float.
         """
@@ -92,7 +94,9 @@ class PretrainingProgress:
         if (step + 1) % self.log_every and step + 1 != self.num_steps:
             return
         count, now = len(self._sums), time.perf_counter()
-        losses = np.asarray(sum(self._sums)) / (count * self.batch_tokens)
+        means = np.asarray(sum(self._sums)) / count
+        losses = means[:2] / self.batch_tokens
+        teacher = {"teacher_error": float(means[2])} if len(means) > 2 else {}
         timed = min(count, step + 1 - self.first_step)
         speed = timed * self.batch_tokens / (now - self._since)
         forward, backward = np.exp(losses)
@@ -102,6 +106,7 @@ class PretrainingProgress:
                 "loss": float(losses.mean()),
                 "forward_perplexity": float(forward),
                 "backward_perplexity": float(backward),
+                **teacher,
                 "gradient_norm": float(np.mean(self._norms)),
                 "learning_rate": learning_rate,
                 "tokens_per_second": speed,
@@ -111,7 +116,9 @@ class PretrainingProgress:
         self.report(
             f"step {step + 1:,}/{self.num_steps:,}  {(step + 1) * self.batch_tokens:,} tokens  "
             f"{speed:,.0f} tokens/s  loss {losses.mean():.3f}  perplexity {forward:,.1f} forward, "
-            f"{backward:,.1f} backward  {_format_duration(left)} left"
+            f"{backward:,.1f} backward  "
+            + "".join(f"teacher error {error:.3f}  " for error in teacher.values())
+            + f"{_format_duration(left)} left"
         )
         self._sums, self._norms, self._since = [], [], now
 

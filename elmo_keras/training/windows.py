@@ -2,8 +2,6 @@
 
 import itertools
 import math
-import zlib
-from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,10 +12,11 @@ from elmo_keras.text.special_tokens import SPECIAL_TOKENS
 from elmo_keras.text.word_vocabulary import WordVocabulary
 from elmo_keras.training.corpus import Corpus
 from elmo_keras.training.log_uniform_sampler import LogUniformSampler
+from elmo_keras.training.sentence_stream import SentenceStream
+from elmo_keras.training.teacher_sentences import TeacherSentences
 
 # Dropout rates are rounded to multiples of this.
 _RESOLUTION = 2**-16
-_BEGINNING = {"pass": 0, "file": 0, "line": 0, "sentence": 0}
 # Sentence boundaries among the words of a sentence. They are tuples because a word of the corpus
 # may be spelled like a boundary: whether it then is one depends on the token encoder.
 _BEGIN, _END = (None, "begin"), (None, "end")
@@ -42,6 +41,11 @@ class Batch(NamedTuple):
             otherwise.
         dropout_mask: `(2, num_layers + 1, batch_size, window, dim)` bool. The values to keep of
             each LSTM layer's input and of the last layer's output, or `None` without dropout.
+        teacher_inputs: `(time, batch_size)` int32. The words of the teacher's sentences with their
+            boundaries, as indices into `ids`; -1 is padding. `None` without a teacher.
+        teacher_targets: `(time, batch_size, components)` float32, or `None`.
+        teacher_weights: `(time, batch_size)` float32, or `None`. The weights of all targets of the
+            batch add up to 1; a word without a target has the weight 0.
     """
 
     ids: np.ndarray
@@ -52,6 +56,9 @@ class Batch(NamedTuple):
     negatives_log_expected: np.ndarray | None
     carry: np.ndarray
     dropout_mask: np.ndarray | None
+    teacher_inputs: np.ndarray | None = None
+    teacher_targets: np.ndarray | None = None
+    teacher_weights: np.ndarray | None = None
 
     def select_streams(self, streams: slice, pad_words: bool = False) -> "Batch":
         """Returns the batch of some of the streams; its `ids` are reduced to their words.
@@ -61,15 +68,26 @@ class Batch(NamedTuple):
             pad_words: bool. Whether to pad `ids`, as in `Windows`. Defaults to `False`.
         """
         inputs = self.inputs[:, streams]
-        words, places = np.unique(inputs, return_inverse=True)
+        teacher_inputs, teacher_targets, teacher_weights = (
+            None if array is None else array[:, streams]
+            for array in (self.teacher_inputs, self.teacher_targets, self.teacher_weights)
+        )
+        words = np.unique(inputs)
+        if teacher_inputs is not None:
+            words = np.union1d(words, teacher_inputs[teacher_inputs >= 0])
+            places = np.searchsorted(words, teacher_inputs).astype("int32")
+            teacher_inputs = np.where(teacher_inputs >= 0, places, -1)
         mask = self.dropout_mask
         return self._replace(
             ids=_pad_ids(self.ids[words], pad_words),
-            inputs=places.astype("int32").reshape(inputs.shape),
+            inputs=np.searchsorted(words, inputs).astype("int32"),
             targets=self.targets[:, streams],
             log_expected=None if self.log_expected is None else self.log_expected[:, streams],
             carry=self.carry[streams],
             dropout_mask=None if mask is None else mask[:, :, streams],
+            teacher_inputs=teacher_inputs,
+            teacher_targets=teacher_targets,
+            teacher_weights=teacher_weights,
         )
 
 
@@ -88,6 +106,7 @@ class Windows:
     carried from batch to batch.
 
     In each pass over the corpus, files are shuffled, and lines are shuffled within their blocks.
+    With a teacher, a batch also holds `batch_size` whole sentences with targets.
 
     Every random choice depends only on the seed and the index of the batch, dropout and sampled
     words included. A training step is thus a function of its batch: it is the same on every
@@ -109,6 +128,7 @@ class Windows:
         shuffle: bool. Whether to shuffle files and lines. Defaults to `True`.
         pad_words: bool. Whether to pad `ids` to one of a few sizes, for backends that compile the
             step again for each new size. Defaults to `False`.
+        teacher: `TeacherSentences` of batches of `batch_size`, or `None`, the default.
 
     Raises:
         ValueError: on iteration, if the corpus holds no sentence.
@@ -128,8 +148,9 @@ class Windows:
         seed: int = 0,
         shuffle: bool = True,
         pad_words: bool = False,
+        teacher: TeacherSentences | None = None,
     ) -> None:
-        self.corpus, self.encoder = corpus, encoder
+        self.corpus, self.encoder, self.teacher = corpus, encoder, teacher
         begin, end, self._unknown = map(vocabulary.token_to_index, SPECIAL_TOKENS)
         self._targets: dict[Word, int] = {word: i for i, word in enumerate(vocabulary.tokens)}
         self._targets |= {_BEGIN: begin, _END: end}
@@ -139,11 +160,10 @@ class Windows:
             self.sampler = LogUniformSampler(len(vocabulary), num_negatives)
         self.dropout, self.dropout_shape = dropout, dropout_shape
         self.fresh_starts = fresh_starts
-        self.seed, self.shuffle, self.pad_words = seed, shuffle, pad_words
+        self.seed, self.pad_words = seed, pad_words
         self.batch_index = 0  # of the next batch
         self.streams = [_Stream(None, 0) for _ in range(batch_size)]
-        self._place: dict[str, int] = dict(_BEGINNING)
-        self._sentences = self._read()
+        self._sentences = SentenceStream(corpus, seed, shuffle)
 
     @property
     def tokens(self) -> int:
@@ -153,16 +173,16 @@ class Windows:
     @property
     def passes(self) -> int:
         """Number of times that the corpus has been read to its end."""
-        return self._place["pass"]
+        return self._sentences.passes
 
     def state(self) -> dict[str, Any]:
         """Returns the position in the corpus as JSON-compatible data for `restore`."""
         return {
             # Checkpoints of older runs hold this key.
             "number": self.batch_index,
-            "place": dict(self._place),
+            "place": self._sentences.state(),
             "streams": [(stream.tokens, stream.offset) for stream in self.streams],
-        }
+        } | ({} if self.teacher is None else {"teacher": self.teacher.state()})
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continues after the batch at which `state` was taken.
@@ -180,8 +200,9 @@ class Windows:
             )
         self.batch_index = state["number"]
         self.streams = [_Stream(tokens, offset) for tokens, offset in state["streams"]]
-        self._place = dict(state["place"])
-        self._sentences = self._read()
+        self._sentences.restore(state["place"])
+        if self.teacher is not None:
+            self.teacher.restore(state["teacher"])
 
     def __iter__(self) -> "Windows":
         return self
@@ -200,6 +221,7 @@ class Windows:
         shape = (2, self.batch_size, self.window)
         places: dict[Word, int] = {}
         inputs = [places.setdefault(word, len(places)) for word in itertools.chain(*read)]
+        teacher_arrays = self._teacher_arrays(places)
         known, unknown = self._targets, self._unknown
         targets = np.array([known.get(word, unknown) for word in itertools.chain(*predicted)])
         targets = targets.astype("int32").reshape(shape)
@@ -213,7 +235,31 @@ class Windows:
             negatives_log_expected=negatives_log_expected,
             carry=carry,
             dropout_mask=self._dropout_mask(random),
+            **teacher_arrays,
         )
+
+    def _teacher_arrays(self, places: dict[Word, int]) -> dict[str, np.ndarray]:
+        """Returns the fields of the teacher's next sentences; adds their words to `places`."""
+        if self.teacher is None:
+            return {}
+        sentences = self.teacher.next_batch()
+        time = 2 + max(len(tokens) for tokens, _, _ in sentences)
+        time = bucket(time) if self.pad_words else time
+        shape = time, len(sentences)
+        inputs, weights = np.full(shape, -1, "int32"), np.zeros(shape, "float32")
+        targets = np.zeros((*shape, self.teacher.num_components), "float32")
+        for row, (tokens, vectors, has_target) in enumerate(sentences):
+            words: list[Word] = [_BEGIN, *tokens, _END]
+            inputs[: len(words), row] = [places.setdefault(word, len(places)) for word in words]
+            # The first step is the sentence boundary.
+            targets[1 : len(tokens) + 1, row] = np.where(has_target[:, None], vectors, 0)
+            weights[1 : len(tokens) + 1, row] = has_target
+        weights /= max(weights.sum(), 1)
+        return {
+            "teacher_inputs": inputs,
+            "teacher_targets": targets,
+            "teacher_weights": weights,
+        }
 
     def _ids(self, places: dict[Word, int]) -> np.ndarray:
         """Returns the ids `(words, *ids_shape)` of distinct words, given with their indices."""
@@ -265,34 +311,6 @@ class Windows:
         # Each 64-bit draw gives four 16-bit ones.
         draws = random.integers(0, 2**64, -(-size // 4), dtype="uint64").view("uint16")[:size]
         return (draws >= round(self.dropout / _RESOLUTION)).reshape(shape)
-
-    def _read(self) -> Iterator[list[str]]:
-        """Yields the sentences from `_place` on, pass after pass, and updates `_place`."""
-        place, files = self._place, self.corpus.files
-        while True:
-            is_whole, is_empty = place == _BEGINNING | {"pass": place["pass"]}, True
-            file_order = self._order(len(files), "files")
-            for position in range(place["file"], len(files)):
-                file = int(file_order[position])
-                for block in self.corpus.blocks(file, place["line"]):
-                    sentences = block.sentences
-                    line_order = self._order(len(sentences), file, block.line)
-                    for index in range(place["sentence"], len(sentences)):
-                        place["sentence"], is_empty = index + 1, False
-                        yield sentences[line_order[index]]
-                    place |= {"line": block.next_line or 0, "sentence": 0}
-                place |= {"file": position + 1, "line": 0}
-            if is_whole and is_empty:
-                raise self.corpus.empty_error()
-            place |= _BEGINNING | {"pass": place["pass"] + 1}
-
-    def _order(self, size: int, *items: str | int) -> Sequence[int] | np.ndarray:
-        """Returns a permutation that depends on the seed, the pass and the permuted items."""
-        if not self.shuffle:
-            return range(size)
-        key = [self.seed, self._place["pass"]]
-        key += [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in items]
-        return np.random.default_rng(key).permutation(size)
 
 
 class _Stream:

@@ -14,9 +14,11 @@ import tensorflow as tf
 from elmo_keras import training
 from elmo_keras.training import run_checkpoint
 from elmo_keras.training.distribution import StrategyDistribution
+from elmo_keras.training.progress import LOG
 from tests.fresh_process import ROOT, run
 from tests.training import small_run
 from tests.training.small_run import kill_after, log_of
+from tests.training.small_teacher import write_shards
 
 STEPS = 12
 ADAGRAD = {"optimizer": "adagrad", "learning_rate": 0.2}
@@ -79,6 +81,45 @@ def test_mirrored(alone, tmp_path):
     np.testing.assert_allclose(log_of(tmp_path / "full"), log_of(tmp_path / "alone"), rtol=1e-4)
     logged = (tmp_path / "run" / training.progress.LOG).read_text()
     assert "validation_perplexity" in logged
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_mirrored_with_a_teacher(tmp_path):
+    """The sentences of a batch are divided among the replicas."""
+    corpus = small_run.write_corpus(tmp_path / "alone/corpus")
+    small_run.write_corpus(tmp_path / "two/corpus")
+    shards = write_shards(corpus, tmp_path / "targets")
+    small_run.run(tmp_path / "alone", STEPS, {"teacher": shards})
+    run(
+        "import pathlib\n"
+        "import tensorflow as tf\n"
+        "cpu = tf.config.list_physical_devices('CPU')[0]\n"
+        "two = [tf.config.LogicalDeviceConfiguration()] * 2\n"
+        "tf.config.set_logical_device_configuration(cpu, two)\n"
+        "from elmo_keras import training\n"
+        "from tests.training import small_run\n"
+        "strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])\n"
+        "settings = {'teacher': training.TeacherShards(given['targets'])}\n"
+        "folder = pathlib.Path(given['folder'])\n"
+        "for steps in (5, given['steps']):\n"
+        "    small_run.run(folder, steps, settings, strategy.scope())\n"
+        "result = strategy.num_replicas_in_sync",
+        {
+            "folder": str(tmp_path / "two"),
+            "targets": str(tmp_path / "targets"),
+            "steps": STEPS,
+        },
+        tmp_path,
+    )
+    check_same(tmp_path / "two", tmp_path / "alone")
+    errors = [
+        [json.loads(line).get("teacher_error") for line in path.read_text().splitlines()]
+        for path in (tmp_path / name / "run" / LOG for name in ("two", "alone"))
+    ]
+    pairs = [pair for pair in zip(*errors, strict=True) if None not in pair]
+    assert len(pairs) == STEPS
+    np.testing.assert_allclose(*zip(*pairs), rtol=1e-4)
 
 
 def start_workers(folder, seconds):

@@ -6,13 +6,14 @@ import pytest
 
 import elmo_keras
 from elmo_keras import BidirectionalLanguageModel, layers, training
-from elmo_keras.training import command
+from elmo_keras.training import command, run_checkpoint
 from elmo_keras.training.model_sizes import MODEL_SIZES
 from elmo_keras.training.window_loss import window_loss, zero_states
 from elmo_keras.training.windows import Windows
 from tests import small_models
 from tests.training import small_run
 from tests.training.small_run import equal, log_of, weights_of
+from tests.training.small_teacher import write_shards
 
 SPECIAL_TOKENS = ["<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
 FRONT_ENDS = {
@@ -69,6 +70,24 @@ def test_a_run_in_parts_is_the_same(make, tmp_path):
     preset = BidirectionalLanguageModel.from_preset(tmp_path / "parts/run/preset")
     sentences = [["w1", "w2", "never"], ["w7"]]
     np.testing.assert_allclose(preset.score(sentences), whole.score(sentences), rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_teacher(make, tmp_path):
+    """Every front end learns from a teacher; a run in parts is the same."""
+    for name, parts in (("whole", (6,)), ("parts", (2, 6))):
+        corpus = small_run.write_corpus(tmp_path / name / "corpus")
+        shards = write_shards(corpus, tmp_path / name / "targets")
+        for steps in parts:
+            options = small_run.make_options(steps)
+            model = make(corpus)
+            folder = tmp_path / name / "run"
+            training.pretrain(model, corpus, folder, options, log_every=1, teacher=shards)
+    one, other = (
+        run_checkpoint.load(tmp_path / name / "run").arrays for name in ("whole", "parts")
+    )
+    assert np.abs(one["weights/teacher/kernel"]).max() > 0
+    assert equal(*([arrays[name] for name in sorted(one)] for arrays in (one, other)))
 
 
 @pytest.mark.parametrize("pad_words", [False, True])

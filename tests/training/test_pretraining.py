@@ -178,8 +178,8 @@ def test_a_loss_that_is_not_finite_stops(tmp_path, monkeypatch):
     kept = (tmp_path / "run/checkpoint.h5").read_bytes()
     usual = window_loss
 
-    def broken(model, rows, dropout):
-        loss = usual(model, rows, dropout)
+    def broken(*arguments):
+        loss = usual(*arguments)
         return lambda batch, states: [x * float("nan") for x in loss(batch, states)[:2]] + [states]
 
     monkeypatch.setattr(pretraining, "window_loss", broken)
