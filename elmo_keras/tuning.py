@@ -42,10 +42,10 @@ _MIX: Space = {
 }
 _HEAD: Space = {
     "hidden_dim": lambda hp, name: hp.Choice(name, [0, 64, 128, 256]),
-    "head_dropout": lambda hp, name: hp.Float(name, 0.0, 0.5, step=0.1),
+    "head_dropout": lambda hp, name: hp.Float(name, 0.0, 0.5, step=0.1, default=0.3),
 }
 _FIT: Space = {
-    "learning_rate": lambda hp, name: hp.Float(name, 1e-4, 1e-2, sampling="log", default=1e-3),
+    "learning_rate": lambda hp, name: hp.Float(name, 1e-4, 1e-2, sampling="log", default=3e-4),
     "batch_size": lambda hp, name: hp.Choice(name, [16, 32, 64], default=32),
 }
 # Arguments of ElmoLayer that each trial sets; `train` determines `trainable`.
@@ -167,7 +167,7 @@ class ElmoClassifierHyperModel(_ElmoHyperModel):
     | `mix_regularizer` | 0, 1e-4, 1e-3, 1e-2, 1e-1 | L2 coefficient of the mix's scalars |
     | `hidden_dim` | 0, 64, 128, 256 | size of the head's hidden layer; 0 for none |
     | `head_dropout` | 0.0 to 0.5 | dropout rate of the head |
-    | `pooling` | `"mean"`, `"max"`, `"mean_max"` | pooling of the token vectors |
+    | `pooling` | `"mean_max"`, `"mean"`, `"max"` | pooling of the token vectors |
     | `learning_rate` | 1e-4 to 1e-2 | learning rate of Adam |
     | `batch_size` | 16, 32, 64 | unless `search` receives it, or a `tf.data.Dataset` |
 

@@ -125,7 +125,7 @@ def test_ranges_of_the_tuner_have_priority(classifier, tmp_path):
     search(tuner)
     actual = [trial.hyperparameters for trial in trials_of(tuner)]
     assert [hp.get("hidden_dim") for hp in actual] == [3, 5]
-    assert {hp.get("learning_rate") for hp in actual} == {1e-3}
+    assert {hp.get("learning_rate") for hp in actual} == {3e-4}
 
 
 def test_best_model_can_be_saved_and_exported(elmo, tmp_path):

@@ -41,7 +41,7 @@ def test_layer_as_source_is_copied(classifier, elmo):
     assert model.elmo is not elmo
     assert_same_weights(model.elmo.bilstm, elmo.bilstm)
     assert float(model.elmo.scalar_mixes[0].gamma) == 1.0  # The source has 2.0.
-    model.fit(TEXTS, CLASSES, verbose=0)
+    model.fit(TEXTS, CLASSES, epochs=1, verbose=0)
     for actual, expected in zip(elmo.get_weights(), before):
         np.testing.assert_array_equal(actual, expected)
     assert np.any(model.elmo.bilstm.get_weights()[0] != elmo.bilstm.get_weights()[0])
@@ -129,7 +129,7 @@ def test_fixed(elmo):
     hp = keras_tuner.HyperParameters()
     model = hypermodel.build(hp)
     assert (model.head.hidden_dim, model.elmo.layer_norm) == (7, "bilm-tf")
-    hypermodel.fit(hp, model, TEXTS, [0, 1, 0, 1], verbose=0)
+    hypermodel.fit(hp, model, TEXTS, [0, 1, 0, 1], epochs=1, verbose=0)
     assert int(model.optimizer.iterations) == 2  # batches of 3 and 1 sentences
     assert {name: hp.get(name) for name in fixed} == fixed
     assert {p.name for p in hp.space if type(p).__name__ == "Fixed"} == set(fixed)
@@ -162,7 +162,7 @@ def test_batch_size_is_searched_unless_given(classifier, arguments, options, bat
         arguments = (tf.data.Dataset.from_tensor_slices((TEXTS, CLASSES)).batch(2),)
     hp = keras_tuner.HyperParameters()
     model = classifier.build(hp)
-    history = classifier.fit(hp, model, *arguments, verbose=0, **options)
+    history = classifier.fit(hp, model, *arguments, epochs=1, verbose=0, **options)
     assert len(history.history["loss"]) == 1
     assert int(model.optimizer.iterations) == batches
     assert ("batch_size" in hp) == (batches == 1)

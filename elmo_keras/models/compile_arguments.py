@@ -4,6 +4,9 @@ from typing import Any
 
 import keras
 
+# Of the whole model; `fine_tuning` trains the head alone with a higher one.
+LEARNING_RATE = 3e-4
+
 
 def optimizer(
     argument: Any, policy: keras.DTypePolicy, auto_scale_loss: bool
@@ -11,13 +14,13 @@ def optimizer(
     """Creates the optimizer of a task model.
 
     Args:
-        argument: `"auto"` for Adam with a learning rate of 1e-3 and gradients clipped to a global
+        argument: `"auto"` for Adam with a learning rate of 3e-4 and gradients clipped to a global
             norm of 5; or an optimizer as `keras.Model.compile` accepts it.
         policy: dtype policy of the model's backbone.
         auto_scale_loss: whether to scale the loss of a model in mixed_float16.
     """
     if is_auto(argument):
-        argument = keras.optimizers.Adam(1e-3, global_clipnorm=5.0)
+        argument = keras.optimizers.Adam(LEARNING_RATE, global_clipnorm=5.0)
     result = keras.optimizers.get(argument)
     # Keras checks the policy of the model, which may differ from the policy of its layers.
     is_scaled = isinstance(result, keras.optimizers.LossScaleOptimizer)

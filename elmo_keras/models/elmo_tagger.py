@@ -29,7 +29,8 @@ class ElmoTagger(ElmoTask):
         labels: list of str. The names of the tags.
         hidden_dim: int or `None`. Units of a ReLU layer before the output. Defaults to `None`: no
             such layer.
-        head_dropout: float. Dropout rate before each dense layer. Defaults to `0.0`.
+        head_dropout: float or `None`. Dropout rate before each dense layer. Defaults to `None`, for
+            `0.3`.
         head: `"softmax"` for a `DenseHead` with the two arguments above, or a `Head`. Defaults to
             `"softmax"`.
         preprocessor: a `Preprocessor`, `"auto"` or `None`, see `ElmoTask`. Defaults to `"auto"`.
@@ -43,7 +44,7 @@ class ElmoTagger(ElmoTask):
     ...     elmo_keras.layers.BiLSTMStack(units=16, projection_dim=6),
     ... )
     >>> model = elmo_keras.ElmoTagger(elmo, labels=["DET", "NOUN", "VERB"])
-    >>> history = model.fit([["A", "cat", "sat"]], [["DET", "NOUN", "VERB"]], verbose=0)
+    >>> history = model.fit([["A", "cat", "sat"]], [["DET", "NOUN", "VERB"]], epochs=1, verbose=0)
     >>> [len(tags) for tags in model.tag([["Cats", "sat"], ["A", "cat", "sat"]])]
     [2, 3]
     """
@@ -55,7 +56,7 @@ class ElmoTagger(ElmoTask):
         backbone: TextEncoder,
         labels: list[str],
         hidden_dim: int | None = None,
-        head_dropout: float = 0.0,
+        head_dropout: float | None = None,
         head: Head | str = "softmax",
         preprocessor: Preprocessor | str | None = "auto",
         **kwargs: Any,

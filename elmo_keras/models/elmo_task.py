@@ -149,9 +149,10 @@ class ElmoTask(PreprocessedModel):
         Call it again after you change `trainable` of a part.
 
         Args:
-            optimizer: `"auto"` for Adam with a learning rate of 1e-3 and gradients clipped to a
-                global norm of 5; or an optimizer as `keras.Model.compile` accepts it. The loss is
-                scaled if the model computes in mixed_float16.
+            optimizer: `"auto"` for Adam with a learning rate of 3e-4, for a pretrained backbone,
+                and gradients clipped to a global norm of 5; or an optimizer as
+                `keras.Model.compile` accepts it. Backbones with random weights need a rate of 1e-3
+                to 5e-3. The loss is scaled if the model computes in mixed_float16.
             loss: `"auto"` for the head's loss (cross-entropy for a softmax head); or a loss as
                 `keras.Model.compile` accepts it. The loss receives the head's scores
                 (probabilities for a softmax head).

@@ -13,7 +13,7 @@ from elmo_keras.models.preprocessing.labels import check_labels
 from elmo_keras.models.preprocessing.preprocessor import Preprocessor
 from elmo_keras.models.task_inputs import task_inputs
 
-POOLINGS = ("mean", "max", "mean_max")
+POOLINGS = ("mean_max", "mean", "max")  # The first one is the default.
 
 
 @keras.saving.register_keras_serializable(package="elmo_keras")
@@ -27,11 +27,12 @@ class ElmoTextClassifier(ElmoTask):
     Args:
         backbone: `ElmoLayer`, or another `TextEncoder` with one vector for each token.
         labels: list of str. The names of the classes.
-        pooling: `"mean"`, `"max"` or `"mean_max"`, the concatenation of both. Defaults to
-            `"mean"`.
+        pooling: `"mean_max"`, `"mean"` or `"max"`; the first one concatenates the other two.
+            Defaults to `"mean_max"`.
         hidden_dim: int or `None`. Units of a ReLU layer between pooling and the output. Defaults
             to `None`: no such layer.
-        head_dropout: float. Dropout rate before each dense layer. Defaults to `0.0`.
+        head_dropout: float or `None`. Dropout rate before each dense layer. Defaults to `None`, for
+            `0.3`.
         head: `"softmax"` for a `DenseHead` with the two arguments above, or a `Head`. Defaults to
             `"softmax"`.
         preprocessor: a `Preprocessor`, `"auto"` or `None`, see `ElmoTask`. Defaults to `"auto"`.
@@ -45,7 +46,7 @@ class ElmoTextClassifier(ElmoTask):
     ...     elmo_keras.layers.BiLSTMStack(units=16, projection_dim=6),
     ... )
     >>> model = elmo_keras.ElmoTextClassifier(elmo, labels=["negative", "positive"])
-    >>> history = model.fit(["Lovely.", "Awful!"], ["positive", "negative"], verbose=0)
+    >>> history = model.fit(["Lovely.", "Awful!"], ["positive", "negative"], epochs=1, verbose=0)
     >>> len(model.classify(["Lovely, not awful."]))
     1
     """
@@ -54,9 +55,9 @@ class ElmoTextClassifier(ElmoTask):
         self,
         backbone: TextEncoder,
         labels: list[str],
-        pooling: str = "mean",
+        pooling: str = "mean_max",
         hidden_dim: int | None = None,
-        head_dropout: float = 0.0,
+        head_dropout: float | None = None,
         head: Head | str = "softmax",
         preprocessor: Preprocessor | str | None = "auto",
         **kwargs: Any,

@@ -8,6 +8,9 @@ from keras import ops
 from elmo_keras import backend
 from elmo_keras.layers.masking import FillPadding
 
+# Default dropout rate of the heads that task models create. It lowers the probabilities of errors.
+DROPOUT = 0.3
+
 
 class Head:
     """Base of heads: the output layers of a task model, their loss, probabilities and decoding.
@@ -213,14 +216,18 @@ class DenseHead(Head):
 
 
 def build_head(
-    head: Head | str, hidden_dim: int | None, dropout: float, labels: list[str], per_token: bool
+    head: Head | str,
+    hidden_dim: int | None,
+    dropout: float | None,
+    labels: list[str],
+    per_token: bool,
 ) -> Head:
     """Creates and builds the head of a model.
 
     Args:
         head: `"softmax"` for a `DenseHead`, or a `Head`.
         hidden_dim: argument of the `DenseHead`.
-        dropout: argument of the `DenseHead`.
+        dropout: argument of the `DenseHead`; `None` for `DROPOUT`.
         labels: the label names.
         per_token: whether each token has a label.
 
@@ -228,13 +235,13 @@ def build_head(
         ValueError: for another `head`, or if a `Head` comes with arguments of a `DenseHead`.
     """
     if isinstance(head, str) and head == "softmax":
-        head = DenseHead(hidden_dim, dropout)
+        head = DenseHead(hidden_dim, DROPOUT if dropout is None else dropout)
     elif not isinstance(head, Head):
         raise ValueError(
             f"`head` must be 'softmax' or a Head. Received: head={head!r}. Subclass "
             "elmo_keras.models.Head for another kind of head."
         )
-    elif hidden_dim is not None or dropout:
+    elif hidden_dim is not None or dropout is not None:
         raise ValueError(
             "`hidden_dim` and `head_dropout` belong to head='softmax'. Received: "
             f"hidden_dim={hidden_dim!r}, head_dropout={dropout!r} and a {type(head).__name__}. "

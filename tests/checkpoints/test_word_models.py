@@ -196,7 +196,7 @@ def test_a_vocabulary_for_a_model_of_characters(token_vectors):
 def test_a_tagger_of_words(tmp_path):
     write(tmp_path / "elmo")
     tagger = elmo_keras.ElmoTagger.from_preset(tmp_path / "elmo", labels=["A", "B"])
-    tagger.fit([["the", "dog"], ["cat"]], [["A", "B"], ["A"]], verbose=0)
+    tagger.fit([["the", "dog"], ["cat"]], [["A", "B"], ["A"]], epochs=1, verbose=0)
     tagger.save(tmp_path / "tagger.keras")
     tagger.export(tmp_path / "served")
     expected = tagger.predict(SENTENCES, verbose=0)

@@ -142,7 +142,7 @@ for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
         model.run_eagerly = False
         model.compile(keras.optimizers.SGD(0.5))
     weights_before = model.get_weights()
-    history = model.fit(SENTENCES, CLASSES, batch_size=4, shuffle=False, verbose=0)
+    history = model.fit(SENTENCES, CLASSES, 4, 1, 0, shuffle=False)
     losses.append(history.history["loss"][0])
     weights.append(model.get_weights())
 np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)

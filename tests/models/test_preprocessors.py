@@ -21,7 +21,7 @@ def test_another_preprocessor(name, tmp_path):
     upper = [[word.upper() for word in row] for row in SENTENCES]
     model = make(name, preprocessor=Lowercase())
     model.optimizer.learning_rate = 0.0
-    model.fit(upper, TASKS[name][2], verbose=0)
+    model.fit(upper, TASKS[name][2], epochs=1, verbose=0)
     expected = make(name).predict(SENTENCES, verbose=0)
     np.testing.assert_array_equal(model.predict(upper, verbose=0), expected)
     assert answers(name, model, upper) == answers(name, model)
@@ -156,7 +156,7 @@ def test_the_preprocessor_in_a_dataset(name):
     actual = model.evaluate(own_x, own_indices, return_dict=True, verbose=0)
     assert actual == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(model.predict(own_x, verbose=0), probabilities, atol=1e-6)
-    history = model.fit(own_x, own_indices, batch_size=2, verbose=0)
+    history = model.fit(own_x, own_indices, batch_size=2, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     with pytest.raises(ValueError, match="need the preprocessor"):
         answers(name, model)
@@ -218,7 +218,8 @@ def test_validation_data_of_two_inputs():
     left, right = SENTENCES, SENTENCES[::-1]
     y = ["same", "other", "other", "same"]
     model.optimizer.learning_rate = 0.0
-    history = model.fit((left, right), y, validation_split=0.5, verbose=0).history
+    options = {"validation_split": 0.5, "epochs": 1, "verbose": 0}
+    history = model.fit((left, right), y, **options).history
     expected = model.evaluate((left[2:], right[2:]), y[2:], return_dict=True, verbose=0)
     assert history["val_loss"][0] == pytest.approx(expected["loss"], rel=1e-5)
 

@@ -21,7 +21,7 @@ def test_a_trained_task_comes_back_from_its_preset(name, dtype, tmp_path):
     cls, labels, y = TASKS[name]
     model = make(name, toy_elmo(state="warm", name="elmo"), hidden_dim=3, name="mine")
     model.backbone.warm_up(SENTENCES[:2])
-    model.fit(SENTENCES, y, verbose=0)
+    model.fit(SENTENCES, y, epochs=1, verbose=0)
     model.save_to_preset(tmp_path, dtype=dtype)
     loaded = cls.from_preset(tmp_path)
     assert loaded.get_config() == model.get_config()
