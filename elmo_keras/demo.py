@@ -1,5 +1,6 @@
-"""The demonstration: train a classifier, export it, and serve it from another process."""
+"""The demonstration: fine-tune a classifier, export it, and serve it from another process."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from elmo_keras import datasets
 from elmo_keras.encoders.elmo_layer import ElmoLayer
@@ -16,6 +18,7 @@ from elmo_keras.layers.bilstm_stack import BiLSTMStack
 from elmo_keras.layers.char_cnn import CharCNN
 from elmo_keras.models.elmo_text_classifier import ElmoTextClassifier
 
+PRESET = "elmo_mini_en"
 SENTENCES = [
     "A warm, funny film with a wonderful cast.",
     "The plot is dull and the acting is worse.",
@@ -23,15 +26,19 @@ SENTENCES = [
     "Two hours of my life that I will never get back.",
     "Not a single boring minute!",
 ]
+EXPECTED = ["positive", "negative", "positive", "negative", "positive"]
+# Largest difference between a served probability and that of `predict`: float32 rounding.
+TOLERANCE = 1e-4
 
 # The serving process imports only TensorFlow. Arguments: the path of the SavedModel, the sentences.
 SERVER = """
+import json
 import sys
 import tensorflow as tf
 model = tf.saved_model.load(sys.argv[1])
 result = model.signatures["serving_default"](text=tf.constant(sys.argv[2:]))
-for label, row in zip(result["labels"].numpy(), result["probabilities"].numpy()):
-    print(f"{label.decode()}\\t{row.max():.2f}")
+labels = [label.decode() for label in result["labels"].numpy()]
+print(json.dumps([labels, result["probabilities"].numpy().tolist()]))
 """
 
 
@@ -67,14 +74,20 @@ def load_sentiment(say: Callable[[str], None]) -> datasets.Splits:
     return splits
 
 
-def run(directory: pathlib.Path, say: Callable[[str], None], epochs: int = 3) -> dict[str, Any]:
-    """Trains, evaluates, saves, exports and serves a sentiment classifier.
+def run(
+    directory: pathlib.Path, say: Callable[[str], None], epochs: int | None = None
+) -> dict[str, Any]:
+    """Fine-tunes, evaluates, saves, exports and serves a sentiment classifier.
+
+    The classifier starts from the bundled preset `PRESET` and is trained in two phases, see
+    `ElmoTextClassifier.fit`.
 
     Args:
         directory: directory for `classifier.keras` and the SavedModel `served/`; created if it
             does not exist.
         say: function that is called with each line of text for the user.
-        epochs: number of passes over SST-2. The built-in data always takes 20. Defaults to `3`.
+        epochs: number of passes over the data, the first half of them with a frozen backbone.
+            Defaults to `None`, for as many as the amount of data needs.
 
     Returns:
         dict with `accuracy`, the share of correct labels on the test set; `seconds`, the total
@@ -82,7 +95,8 @@ def run(directory: pathlib.Path, say: Callable[[str], None], epochs: int = 3) ->
         `SENTENCES`.
 
     Raises:
-        RuntimeError: if the serving process fails.
+        RuntimeError: if the serving process fails, or if its answers differ from those of the
+            trained model.
 
     Example:
 
@@ -98,19 +112,18 @@ def run(directory: pathlib.Path, say: Callable[[str], None], epochs: int = 3) ->
     start = time.perf_counter()
     keras.utils.set_random_seed(0)
     splits = load_sentiment(say)
-    # The few built-in sentences need more passes.
-    epochs = epochs if len(splits.train.sentences) > 1000 else 20
-    elmo = small_elmo(dropout=0.3)
-    model = ElmoTextClassifier(elmo, labels=["negative", "positive"], pooling="max")
-    model.optimizer.learning_rate = 3e-3
+    model = ElmoTextClassifier.from_preset(PRESET, labels=["negative", "positive"])
     say(
-        f"Model: ElmoTextClassifier with {model.count_params():,} weights, trained end to end on "
-        f"{len(splits.train.sentences):,} sentences."
+        f"Model: ElmoTextClassifier on {PRESET}, {model.count_params():,} weights; first its head "
+        f"is trained on {len(splits.train.sentences):,} sentences, then everything."
     )
-    model.fit(*splits.train, validation_data=splits.dev, epochs=epochs)
+    phases: dict[str, Any] = {}
+    if epochs is not None:
+        phases = {"epochs": epochs, "frozen_epochs": epochs // 2}
+    model.fit(*splits.train, validation_data=splits.dev, **phases)
     accuracy = model.evaluate(*splits.test, verbose=0, return_dict=True)["accuracy"]
     say(f"Accuracy on {len(splits.test.sentences):,} held-out sentences: {accuracy:.1%}")
-    weights, gamma = elmo.layer_weights
+    weights, gamma = model.backbone.layer_weights
     shares = ", ".join(f"{weight:.2f}" for weight in weights)
     say(f"Weights of ELMo's layers, tokens first: {shares}; gamma {gamma:.2f}")
 
@@ -120,8 +133,10 @@ def run(directory: pathlib.Path, say: Callable[[str], None], epochs: int = 3) ->
     say(f"Saved: {directory / 'classifier.keras'} and the SavedModel {directory / 'served'}")
     say("A new process, which imports only TensorFlow, loads the SavedModel and classifies text:")
     served = serve(directory / "served", SENTENCES)
-    for sentence, (label, probability) in zip(SENTENCES, served):
-        say(f"  {label} {probability:.2f}  {sentence}")
+    check_served(served, model.classify(SENTENCES), model.predict(SENTENCES, verbose=0))
+    for sentence, expected, (label, probability) in zip(SENTENCES, EXPECTED, served):
+        remark = "" if label == expected else f"  (expected: {expected})"
+        say(f"  {label} {probability:.2f}  {sentence}{remark}")
     return {"accuracy": accuracy, "seconds": time.perf_counter() - start, "served": served}
 
 
@@ -133,7 +148,7 @@ def serve(saved_model: pathlib.Path, sentences: list[str]) -> list[tuple[str, fl
         sentences: sentences to classify.
 
     Returns:
-        The (label, probability) pair of each sentence; probabilities have two decimal places.
+        The most probable label of each sentence, and its probability.
 
     Raises:
         RuntimeError: if the process fails.
@@ -148,5 +163,24 @@ def serve(saved_model: pathlib.Path, sentences: list[str]) -> list[tuple[str, fl
     if answer.returncode:
         reason = answer.stderr[max(0, answer.stderr.find("Traceback")) :]  # after TensorFlow's log
         raise RuntimeError(f"The serving process failed:\n{reason}")
-    pairs = (line.split("\t") for line in answer.stdout.splitlines())
-    return [(label, float(probability)) for label, probability in pairs]
+    labels, probabilities = json.loads(answer.stdout.splitlines()[-1])
+    return [(label, max(row)) for label, row in zip(labels, probabilities, strict=True)]
+
+
+def check_served(
+    served: list[tuple[str, float]], labels: list[str], probabilities: np.ndarray
+) -> None:
+    """Raises a RuntimeError if the answers of `serve` differ from those of the model.
+
+    Args:
+        served: the result of `serve`.
+        labels: the labels that the model gives to the same sentences.
+        probabilities: `(sentences, labels)`, the result of the model's `predict`.
+    """
+    for index, (answer, label, row) in enumerate(zip(served, labels, probabilities, strict=True)):
+        if answer[0] != label or abs(answer[1] - float(row.max())) > TOLERANCE:
+            raise RuntimeError(
+                "The served model must give the answers of the trained one. Received for sentence "
+                f"{index}: {answer[0]} with {answer[1]:.6f} from the serving process, {label} with "
+                f"{row.max():.6f} from `predict`. Report this as a bug of elmo_keras."
+            )

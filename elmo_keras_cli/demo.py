@@ -13,15 +13,15 @@ def demo(
         pathlib.Path, typer.Option(help="Directory for the trained model and its SavedModel.")
     ] = pathlib.Path("demo_model"),
     epochs: Annotated[
-        int,
+        int | None,
         typer.Option(
             min=1,
-            help="Passes over SST-2; the built-in sentences, used without SST-2, are read 20 "
-            "times.",
+            help="Passes over the data, the first half with the pretrained weights frozen. "
+            "Default: chosen by the amount of data.",
         ),
-    ] = 3,
+    ] = None,
 ) -> None:
-    """Train a small sentiment classifier, export it as a SavedModel and serve it."""
+    """Fine-tune a sentiment classifier, export it as a SavedModel and serve it."""
     with plain_errors():
         with quiet_imports():
             from elmo_keras import demo
