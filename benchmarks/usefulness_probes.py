@@ -9,7 +9,7 @@ import numpy as np
 import usefulness_features as features_of
 import usefulness_tasks as tasks
 
-STRENGTHS = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]  # of standardized vectors, scikit-learn's C
+STRENGTHS = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0]  # of standardized vectors, scikit-learn's C
 TOKEN_STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1]
 SPARSE_STRENGTHS = [0.1, 1.0, 10.0, 100.0]  # of n-grams
 MAX_TOKENS = 60_000  # training tokens of a tagger
@@ -62,7 +62,9 @@ def models(train, labels, strengths):
     """Yields a logistic regression for each strength, the most regularized one first."""
     linear = features_of.optional("sklearn.linear_model", "scikit-learn")
     convergence = features_of.optional("sklearn.exceptions", "scikit-learn").ConvergenceWarning
-    model = linear.LogisticRegression(warm_start=True, max_iter=200, tol=1e-3)
+    # The tolerance is one of the gradient, whose largest number is small for sparse features.
+    tolerance = 1e-6 if features_of.optional("scipy.sparse", "scipy").issparse(train) else 1e-3
+    model = linear.LogisticRegression(warm_start=True, max_iter=200, tol=tolerance)
     for strength in strengths:
         model.set_params(C=strength)
         with warnings.catch_warnings():

