@@ -211,11 +211,14 @@ def _frozen_backbone(model: Any) -> Iterator[None]:
 
 def _head_optimizer(model: Any) -> keras.optimizers.Optimizer:
     """Creates an optimizer like the compiled one, with a higher learning rate."""
+    config = model.optimizer.get_config()
+    # A LossScaleOptimizer holds the config of another optimizer.
+    inner = config.get("inner_optimizer", {"config": config})["config"]
+    # A schedule has no single rate, and is used as it is.
+    if isinstance(inner["learning_rate"], float):
+        inner["learning_rate"] *= HEAD_RATE_FACTOR
     with _strategy_scope(model):
-        optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
-        # A schedule cannot be set, and is used as it is.
-        with contextlib.suppress(TypeError, AttributeError):
-            optimizer.learning_rate = HEAD_RATE_FACTOR * float(optimizer.learning_rate)
+        optimizer = type(model.optimizer).from_config(config)
         optimizer.build(model.trainable_variables)
     return optimizer
 

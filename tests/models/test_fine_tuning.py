@@ -370,6 +370,8 @@ def test_without_a_preprocessor(short_phases):
 
 
 @pytest.mark.skipif(not IS_TENSORFLOW, reason="tf.data")
+# Keras warns of every end of a dataset of unknown length.
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_a_dataset():
     import tensorflow as tf
 
@@ -404,12 +406,14 @@ def test_under_a_strategy(inside):
 
     import tensorflow as tf
 
+    # Adam would enlarge rounding errors of gradients that are nearly 0.
     expected = build()
+    expected.compile(keras.optimizers.SGD(0.01))
     fit(expected, epochs=2, frozen_epochs=1)
     strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
     with strategy.scope():
         model = build()
-        model.run_eagerly = False
+        model.compile(keras.optimizers.SGD(0.01))
     with strategy.scope() if inside else contextlib.nullcontext():
         fit(model, epochs=2, frozen_epochs=1)
     for actual, other in zip(weights(model), weights(expected), strict=True):
@@ -417,5 +421,7 @@ def test_under_a_strategy(inside):
 
 
 def test_validation_split(short_phases):
+    # The batches of the training part alone are counted: two of them, so that 6 / sqrt(2) epochs
+    # are 4.
     history = fit(build(), validation_split=0.4).history
-    assert len(history["val_loss"]) == len(history["loss"]) == 6
+    assert len(history["val_loss"]) == len(history["loss"]) == 8
