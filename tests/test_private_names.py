@@ -37,6 +37,10 @@ ALLOWED = {
         "`fit` calls `evaluate` with its preprocessed validation data, and this keyword alone says "
         "so; preprocessing a Dataset again would refuse label numbers at padding."
     ),
+    ("models/fine_tuning.py", "_initial_epoch"): (
+        "The argument `initial_epoch` of `fit`: BackupAndRestore sets the attribute, which Keras "
+        "prefers to the argument in every later call, so a second phase would start too early."
+    ),
     ("backend/tensorflow/internals.py", "_get_control_flow_context"): (
         "TensorFlow has no public way to ask whether a graph is traced for XLA, where shapes must "
         "not depend on values; `tf.config.optimizer.get_jit` is about auto-clustering."

@@ -109,7 +109,9 @@ class BestWeights(keras.callbacks.Callback):
         logs = logs or {}
         if "val_loss" not in logs:
             return
-        score = float(logs.get("val_accuracy", 0.0)), -float(logs["val_loss"])
+        loss = float(logs["val_loss"])
+        loss = loss if math.isfinite(loss) else math.inf  # NaN would never be improved on
+        score = float(logs.get("val_accuracy", 0.0)), -loss
         if self._best is None or score > self._best:
             self._best, self._weights = score, self.model.get_weights()
 
@@ -174,6 +176,10 @@ def fit(
     options = options | {"callbacks": callbacks}
     model.stop_training = False
     callbacks.begin()
+    # BackupAndRestore sets the epoch to resume at on the model, where Keras would read it in the
+    # second phase again.
+    options["initial_epoch"] = model._initial_epoch or options["initial_epoch"]
+    model._initial_epoch = None
     if options["initial_epoch"] < frozen_epochs:
         with _frozen_backbone(model):
             keras_fit(**options | {"epochs": frozen_epochs})
@@ -220,6 +226,9 @@ def _head_optimizer(model: Any) -> keras.optimizers.Optimizer:
     with _strategy_scope(model):
         optimizer = type(model.optimizer).from_config(config)
         optimizer.build(model.trainable_variables)
+        # Keras loads the state of an optimizer by the number of its variables. With one more, a
+        # file of this phase does not give its rate to the compiled optimizer.
+        getattr(optimizer, "inner_optimizer", optimizer).add_variable((), name="first_phase")
     return optimizer
 
 

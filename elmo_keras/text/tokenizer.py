@@ -153,6 +153,14 @@ class Tokenizer(TextLayer):
         self._has_warned = False
 
     @property
+    def description(self) -> str:
+        """The method, and the options that are not the default: `"words, lowercase"`."""
+        parts = [self.method]
+        parts += ["lowercase"] if self.lowercase else []
+        parts += [] if self.max_tokens is None else [f"at most {self.max_tokens} tokens"]
+        return ", ".join(parts)
+
+    @property
     def needs_tensorflow_text(self) -> bool:
         """Whether the graph contains ops that only tensorflow-text registers."""
         return self.method == "unicode_script"

@@ -11,7 +11,7 @@ from elmo_keras.training.teacher import Teacher as Teacher
 from elmo_keras.training.teacher import TokenTargets as TokenTargets
 from elmo_keras.training.teacher_sentences import LiveTeacher as LiveTeacher
 from elmo_keras.training.teacher_shards import TeacherShards as TeacherShards
-from elmo_keras.training.teacher_shards import write_teacher_shards as write_teacher_shards
+from elmo_keras.training.teacher_writer import write_teacher_shards as write_teacher_shards
 from elmo_keras.training.transformer_teacher import TransformerTeacher as TransformerTeacher
 from elmo_keras.training.vocabulary import VocabularyReport as VocabularyReport
 from elmo_keras.training.vocabulary import build_vocabulary as build_vocabulary

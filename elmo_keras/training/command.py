@@ -228,7 +228,9 @@ def pretrain_from_text(
     checked = PretrainingOptions(tokens=tokens or 1, **options)
     scope = strategy_scope(strategy)
     # An unusable teacher raises its error here, before the corpus is read.
-    taught = None if teacher is None else teacher_source(teacher, corpus, directory, report)
+    taught = (
+        None if teacher is None else teacher_source(teacher, corpus, directory, report, strategy)
+    )
     words: list[str] | None = None
     if source is None or vocabulary is not None:
         words = _load_or_build_words(corpus, directory, vocabulary, num_words, report, progress)

@@ -1,6 +1,7 @@
 """The projection of a teacher's vectors to their principal components."""
 
 import hashlib
+import math
 import pathlib
 import zipfile
 from typing import NamedTuple
@@ -10,6 +11,9 @@ import numpy as np
 from elmo_keras.files.atomic_write import atomic_write
 from elmo_keras.training.corpus import Corpus
 from elmo_keras.training.teacher import Teacher, check_targets
+
+# Sentences by which a teacher is recognized.
+_PROBE_SENTENCES = 4
 
 
 class Projection(NamedTuple):
@@ -21,12 +25,16 @@ class Projection(NamedTuple):
             first component has the largest variance.
         bound: `(components,)` float32. Bounds of the components' absolute values in the sample.
         explained: float. Share of the variance of the vectors that the components keep.
+        probe_text: str. Some sentences of the sample, one on each line.
+        probe: `(tokens, dim)` float32, the teacher's vectors of these sentences, which identify it.
     """
 
     mean: np.ndarray
     matrix: np.ndarray
     bound: np.ndarray
     explained: float
+    probe_text: str = ""
+    probe: np.ndarray = np.zeros((0, 0), "float32")
 
     @property
     def digest(self) -> str:
@@ -121,7 +129,38 @@ def fit_to_corpus(
         some = sentences[start : start + 512]
         vectors, has_target = check_targets(teacher.targets(some), some)
         parts.append(vectors[has_target])
-    return fit_projection(np.concatenate(parts), components)
+    probe = sentences[:_PROBE_SENTENCES]
+    return fit_projection(np.concatenate(parts), components)._replace(
+        probe_text="\n".join(" ".join(tokens) for tokens in probe),
+        probe=check_targets(teacher.targets(probe), probe).vectors,
+    )
+
+
+def check_same_teacher(teacher: Teacher, projection: Projection, path: pathlib.Path) -> None:
+    """Compares a teacher with the one that a stored projection was fitted to.
+
+    Args:
+        teacher: `Teacher`.
+        projection: `Projection` with a probe.
+        path: path of the file of the projection, for the error.
+
+    Raises:
+        ValueError: if the teacher's vectors of the probe differ.
+    """
+    sentences = [line.split(" ") for line in projection.probe_text.split("\n") if line]
+    vectors = check_targets(teacher.targets(sentences), sentences).vectors if sentences else None
+    if vectors is None or vectors.shape != projection.probe.shape:
+        difference = math.inf
+    else:
+        # Another device rounds differently, and int8 more so.
+        size = float(np.abs(projection.probe).mean())
+        difference = float(np.abs(vectors - projection.probe).mean()) / max(size, 1e-12)
+    if difference > 0.1:
+        raise ValueError(
+            f"The teacher must be the one that {path} was fitted to. Received: vectors that differ "
+            f"by {difference:.0%} for stored sentences. Choose another directory, or the earlier "
+            "teacher."
+        )
 
 
 def cut_sentences(sentences: list[list[str]], max_length: int) -> list[list[str]]:
@@ -136,7 +175,8 @@ def cut_sentences(sentences: list[list[str]], max_length: int) -> list[list[str]
 def save_projection(projection: Projection, path: pathlib.Path) -> None:
     """Writes a projection as an npz file, atomically."""
     with atomic_write(path) as partial, open(partial, "wb") as file:
-        np.savez(file, **projection._asdict())
+        arrays = projection._asdict() | {"probe_text": np.array(projection.probe_text)}
+        np.savez(file, **arrays)
 
 
 def load_projection(path: pathlib.Path) -> Projection:
@@ -148,7 +188,8 @@ def load_projection(path: pathlib.Path) -> Projection:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             mean, matrix, bound = (arrays[name] for name in ("mean", "matrix", "bound"))
-            explained = float(arrays["explained"])
+            explained, probe_text = float(arrays["explained"]), str(arrays["probe_text"])
+            probe = arrays["probe"]
         is_valid = matrix.ndim == 2 and mean.shape == matrix.shape[:1]
         if not is_valid or bound.shape != matrix.shape[1:] or not np.isfinite(matrix).all():
             raise ValueError(f"arrays of shapes {mean.shape}, {matrix.shape}, {bound.shape}")
@@ -157,4 +198,4 @@ def load_projection(path: pathlib.Path) -> Projection:
             f"{path} must be the projection of a teacher's vectors. Received: {error}. Write the "
             "targets again with `elmo-keras teach`."
         ) from error
-    return Projection(mean, matrix, bound, explained)
+    return Projection(mean, matrix, bound, explained, probe_text, probe)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from elmo_keras.encoders.elmo_layer import ElmoLayer
 from elmo_keras.training.corpus import Corpus
-from elmo_keras.training.projection import load_projection, save_projection
+from elmo_keras.training.projection import check_same_teacher, load_projection, save_projection
 from elmo_keras.training.teacher import ElmoTeacher, Teacher
 from elmo_keras.training.teacher_sentences import LiveTeacher
 from elmo_keras.training.teacher_shards import MANIFEST, TeacherShards
@@ -45,6 +45,7 @@ def teacher_source(
     corpus: Corpus,
     directory: pathlib.Path,
     report: Callable[[str], None] = lambda line: None,
+    strategy: str = "none",
 ) -> TeacherShards | LiveTeacher:
     """Opens the targets of a directory, or a teacher that is asked during training.
 
@@ -55,18 +56,29 @@ def teacher_source(
             that a resumed run has the same targets.
         report: function that is called with each line of text for the user. By default, lines are
             discarded.
+        strategy: str, see `pretrain_from_text`. Several workers need a directory of targets.
+            Defaults to `"none"`.
 
     Raises:
-        ValueError: as `TeacherShards` and `load_teacher` do.
+        ValueError: as `TeacherShards` and `load_teacher` do, and if a projection in `directory`
+            belongs to another teacher.
     """
     folder = pathlib.Path(source).expanduser()
     if (folder / MANIFEST).is_file():
         shards = TeacherShards(folder)
         report(f"Teacher: {len(shards):,} sentences, {shards.num_tokens:,} tokens in {folder}.")
         return shards
+    if strategy == "multi_worker":
+        raise ValueError(
+            "`teacher` must be a directory of targets with strategy='multi_worker', because each "
+            f"worker would ask a teacher of its own. Received: teacher={str(source)!r}. Write its "
+            "targets with `elmo-keras teach`."
+        )
     teacher = load_teacher(source)
     path = directory / PROJECTION
     known = load_projection(path) if path.exists() else None
+    if known is not None:
+        check_same_teacher(teacher, known, path)
     live = LiveTeacher(teacher, corpus, projection=known)
     if known is None:
         directory.mkdir(parents=True, exist_ok=True)

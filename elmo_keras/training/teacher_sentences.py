@@ -103,7 +103,8 @@ class LiveTeacher:
         fit_tokens: int. Number of tokens that the components are fitted to. Defaults to `50_000`.
         max_length: int. Longer sentences are cut into parts of this many tokens. Defaults to `100`.
         projection: `Projection` that an earlier run was trained with, or `None`, the default, to
-            fit one.
+            fit one. A run is resumed only with the same projection, to the bit: keep it with
+            `elmo_keras.training.projection.save_projection` where rounding may differ.
 
     Raises:
         ValueError: if the corpus is empty, or if the teacher's targets are not finite or have wrong
@@ -128,7 +129,7 @@ class LiveTeacher:
         projection: Projection | None = None,
     ) -> None:
         self.teacher, self.corpus, self.max_length = teacher, corpus, max_length
-        self.tokenizer: str = corpus.tokenizer.method
+        self.tokenizer: str = corpus.tokenizer.description
         self.projection = (
             fit_to_corpus(teacher, corpus, components, fit_tokens, max_length)
             if projection is None
@@ -148,7 +149,11 @@ class LiveSentences:
     def __init__(self, live: LiveTeacher, batch_size: int, seed: int = 0) -> None:
         self.live, self.batch_size = live, batch_size
         self.num_components = live.projection.matrix.shape[1]
-        self.description = f"live, projection sha1 {live.projection.digest}"
+        files = ", ".join(path.name for path in live.corpus.files)
+        self.description = (
+            f"live, projection sha1 {live.projection.digest}, sentences of at most "
+            f"{live.max_length} tokens of {files}"
+        )
         self._stream = SentenceStream(live.corpus, seed)
         self._left: list[list[str]] = []
 
@@ -213,12 +218,13 @@ def check_tokenization(
     Raises:
         ValueError: if the tokenization differs.
     """
-    names = {source.tokenizer, corpus.tokenizer.method}
-    if len(names) > 1 and "whitespace" not in names:
+    own = corpus.tokenizer.description
+    is_split = any(name.startswith("whitespace") for name in (source.tokenizer, own))
+    if source.tokenizer != own and not is_split:
         raise ValueError(
             "The teacher's sentences must be tokenized as the corpus. Received: the tokenizer "
-            f"{source.tokenizer!r} and, for the corpus, {corpus.tokenizer.method!r}. Write the "
-            f"targets with the tokenizer {corpus.tokenizer.method!r}."
+            f"{source.tokenizer!r} and, for the corpus, {own!r}. Write the targets with the "
+            f"tokenizer {own!r}."
         )
     sentences: Iterable[list[str]]
     if isinstance(source, TeacherShards):

@@ -1,5 +1,6 @@
 """A teacher that is a transformer in a local folder."""
 
+import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -174,7 +175,9 @@ def _max_pieces(folder: pathlib.Path) -> int:
 
 def _load_tokenizer(path: pathlib.Path) -> Any:
     try:
-        return tokenizers.Tokenizer.from_file(str(path))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        _add_prefix_spaces(content.get("pre_tokenizer"))
+        return tokenizers.Tokenizer.from_str(json.dumps(content))
     except ImportError:
         raise
     except Exception as error:  # tokenizers raises plain Exceptions.
@@ -182,3 +185,15 @@ def _load_tokenizer(path: pathlib.Path) -> Any:
             f"{path} must be the file of a fast tokenizer. Received: {error}. Save the tokenizer "
             "again."
         ) from error
+
+
+def _add_prefix_spaces(pre_tokenizer: Any) -> None:
+    """Makes a pre-tokenizer of bytes, as RoBERTa's, put a space before every token.
+
+    Without it, the tokens of a sentence would be read as one word.
+    """
+    if isinstance(pre_tokenizer, dict):
+        if pre_tokenizer.get("type") == "ByteLevel":
+            pre_tokenizer["add_prefix_space"] = True
+        for part in pre_tokenizer.get("pretokenizers", []):
+            _add_prefix_spaces(part)

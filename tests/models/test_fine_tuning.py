@@ -228,6 +228,32 @@ def test_a_backup_is_restored(tmp_path):
     assert_equal(weights(resumed), weights(expected))
 
 
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
+def test_a_backup_of_the_first_phase_is_restored(tmp_path):
+    """The phases keep their epochs."""
+    model = build()
+    with pytest.raises(KeyboardInterrupt):
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        fit(model, epochs=4, frozen_epochs=3, callbacks=[backup, Stop(1, KeyboardInterrupt)])
+    resumed, recorder = build(seed=1), Recorder()
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    history = fit(resumed, epochs=4, frozen_epochs=3, callbacks=[backup, recorder])
+    assert history.epoch == [2, 3]
+    assert recorder.numbers[0] < recorder.numbers[1] == len(resumed.trainable_variables)
+    assert fit(resumed, epochs=1, frozen_epochs=0).epoch == [0]
+
+
+@pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")
+def test_a_file_of_the_first_phase_has_not_its_rate(tmp_path):
+    """The state of SGD has the same number of variables in both phases."""
+    model = build()
+    model.compile(keras.optimizers.SGD(0.01), run_eagerly=IS_TENSORFLOW)
+    path = tmp_path / "{epoch}.keras"
+    fit(model, epochs=1, frozen_epochs=1, callbacks=[keras.callbacks.ModelCheckpoint(path)])
+    loaded = keras.saving.load_model(tmp_path / "1.keras")
+    assert float(loaded.optimizer.learning_rate) == pytest.approx(0.01)
+
+
 # === Automatic epochs ===
 
 
@@ -322,6 +348,17 @@ def test_without_validation_data_the_last_weights_are_kept(short_phases):
     assert recorder.calls == ["begin", *range(6), "end"]
     for name, part in parts(model).items():
         assert_equal(weights(part), recorder.weights[-1][name])
+
+
+def test_an_epoch_of_nan_is_not_the_best():
+    best = fine_tuning.BestWeights()
+    best.set_model(build())
+    kernel = best.model.layers[-1].weights[0]
+    for epoch, loss in enumerate([float("nan"), 2.0, 3.0]):
+        kernel.assign(keras.ops.full(kernel.shape, float(epoch)))
+        best.on_epoch_end(epoch, {"val_loss": loss})
+    best.restore()
+    np.testing.assert_array_equal(np.array(kernel), 1.0)
 
 
 # === Forms of arguments ===

@@ -1,6 +1,5 @@
 """The commands of teachers: `teach`, `pretrain --teacher`, and the errors of their arguments."""
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -71,10 +70,16 @@ def test_the_projection_of_a_live_teacher_is_kept(corpus, preset, tmp_path):
     stored = path.read_bytes()
     again = teacher_command.teacher_source(preset, corpus, tmp_path / "run")
     assert again.projection.digest == first.projection.digest and path.read_bytes() == stored
-    other = elmo_keras.training.projection.fit_projection(np.eye(36), 2)
-    elmo_keras.training.projection.save_projection(other, path)
-    third = teacher_command.teacher_source(preset, corpus, tmp_path / "run")
-    assert third.projection.digest == other.digest
+    layer = small_models.elmo(tokenizer="whitespace")
+    layer.build((None, None, 50))
+    layer.save_to_preset(tmp_path / "another")
+    with pytest.raises(ValueError, match="teacher_projection.npz was fitted to"):
+        teacher_command.teacher_source(tmp_path / "another", corpus, tmp_path / "run")
+
+
+def test_several_workers_need_targets(corpus, preset, tmp_path):
+    with pytest.raises(ValueError, match="a directory of targets with strategy='multi_worker'"):
+        teacher_command.teacher_source(preset, corpus, tmp_path, strategy="multi_worker")
 
 
 def test_a_teacher_that_is_absent_leaves_no_run(corpus, tmp_path):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import elmo_keras
 from elmo_keras import training
 from elmo_keras.text.word_vocabulary import WordVocabulary
 from elmo_keras.training.teacher_sentences import check_tokenization, teacher_sentences
@@ -104,6 +105,16 @@ def test_another_tokenization_is_refused(source, corpus, tmp_path):
     other = training.Corpus(tmp_path / "text", "whitespace")
     with pytest.raises(ValueError, match="0% of their tokens are in the vocabulary, and 100%"):
         check_tokenization(source, other, vocabulary_of(other))
+
+
+def test_another_case_is_refused(tmp_path):
+    pytest.importorskip("tensorflow")
+    (tmp_path / "text").write_text("w1 w2 w3\n" * 20)
+    lower = training.Corpus(tmp_path / "text", elmo_keras.text.Tokenizer("words", lowercase=True))
+    cased = training.Corpus(tmp_path / "text", "words")
+    shards = write_shards(lower, tmp_path / "targets")
+    with pytest.raises(ValueError, match="'words, lowercase' and, for the corpus, 'words'"):
+        check_tokenization(shards, cased, vocabulary_of(cased))
 
 
 def test_another_tokenizer_is_refused(corpus, tmp_path):

@@ -1,7 +1,9 @@
 """Targets on disk: equal to the teacher's, written once, continued after a stop, checked."""
 
 import json
+import pathlib
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -95,13 +97,76 @@ def test_a_finished_call_asks_nothing(corpus, folder):
 
 
 def test_another_teacher_is_refused(corpus, folder):
-    with pytest.raises(ValueError, match="the same teacher. Received"):
+    with pytest.raises(ValueError, match="must be the one that .*vectors that differ by 200%"):
         training.write_teacher_shards(SmallTeacher(scale=-1.0), corpus, folder, components=4)
 
 
 def test_other_settings_are_refused(corpus, folder):
     with pytest.raises(ValueError, match="components was 4 and is 3; dtype was 'int8' and is"):
         write_shards(corpus, folder, components=3, dtype="float16")
+
+
+def test_another_teacher_is_refused_before_the_first_shard(corpus, tmp_path):
+    with pytest.raises(RuntimeError, match="has stopped"):
+        training.write_teacher_shards(SmallTeacher(limit=2), corpus, tmp_path, components=4)
+    assert (tmp_path / teacher_shards.PROJECTION).exists()
+    assert not list(tmp_path.glob("shard-*"))
+    with pytest.raises(ValueError, match="must be the one that"):
+        training.write_teacher_shards(SmallTeacher(scale=2.0), corpus, tmp_path, components=4)
+
+
+def test_another_corpus_is_refused(corpus, folder, tmp_path):
+    """Files of the same names with other lines."""
+    other = small_run.write_corpus(tmp_path / "other", seed=1)
+    with pytest.raises(
+        ValueError, match="the same corpus. Received: other text than"
+    ):
+        write_shards(other, folder)
+
+
+def test_a_corpus_that_grew_is_written_to_its_end(corpus, tmp_path, small_blocks):
+    for path in corpus.files:
+        (tmp_path / "text").mkdir(exist_ok=True)
+        lines = path.read_text().splitlines(keepends=True)
+        (tmp_path / "text" / path.name).write_text("".join(lines[:60]))
+    shorter = training.Corpus(tmp_path / "text", "whitespace")
+    write_shards(shorter, tmp_path / "targets")
+    for path in corpus.files:
+        shutil.copy(path, tmp_path / "text" / path.name)
+    with pytest.raises(RuntimeError, match="has stopped"):
+        training.write_teacher_shards(
+            SmallTeacher(limit=5), shorter, tmp_path / "targets", components=4
+        )
+    with pytest.raises(ValueError, match="must hold complete targets"):
+        training.TeacherShards(tmp_path / "targets")
+    assert len(write_shards(shorter, tmp_path / "targets")) == 240
+
+
+def test_a_damaged_shard_is_written_again(corpus, folder):
+    before = training.TeacherShards(folder)
+    expected = before[7].vectors
+    path = next(folder.glob("shard-*")) / "vectors.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    shards = write_shards(corpus, folder)
+    np.testing.assert_array_equal(shards[7].vectors, expected)
+    assert len(shards) == 240
+
+
+def test_many_shards_need_few_file_descriptors(corpus, tmp_path, small_blocks, monkeypatch):
+    monkeypatch.setattr(teacher_shards, "_MAPPED_SHARDS", 2)
+    resource = pytest.importorskip("resource", reason="Windows has no limit to set")
+    write_shards(corpus, tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    number = len(list(tmp_path.glob("shard-*")))
+    used = len(list(pathlib.Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 100
+    assert number * 5 > 200
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 100, hard))
+    try:
+        shards = training.TeacherShards(tmp_path)
+        tokens = [shards[index].tokens for index in range(len(shards))]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert tokens == list(corpus)
 
 
 def test_long_sentences_are_cut(corpus, tmp_path):

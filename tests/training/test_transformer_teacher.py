@@ -34,6 +34,21 @@ def test_a_token_without_pieces_has_no_target(folder):
     np.testing.assert_allclose(vectors[2], expected(["sat"], 4), rtol=1e-5)
 
 
+def test_tokens_of_a_byte_tokenizer_are_words_of_their_own(folder):
+    """RoBERTa's tokenizers put no space before a token unless they are told to."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    numbers = {piece: number for number, piece in enumerate(["[UNK]", "Ġcat", "Ġsat", "cat"])}
+    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    vectors, has_target = training.TransformerTeacher(folder).targets([["cat", "sat"]])
+    np.testing.assert_allclose(vectors, small_transformer.VECTORS[[1, 2]] * 2, rtol=1e-5)
+    assert has_target.all()
+
+
 def test_tokens_after_the_limit_have_no_target(folder):
     teacher = training.TransformerTeacher(folder, max_pieces=4)
     vectors, has_target = teacher.targets([["cats", "sat", "on"], ["cat"]])
