@@ -24,10 +24,14 @@ def numpy_scores(model, name):
     table = to_numpy(model.backbone.embedding.embeddings)
     kernel, bias = (to_numpy(weight) for weight in model.layers[-1].weights)
     ids = [np.array([WORDS.index(word) + 1 for word in row], int) for row in SENTENCES]
-    scores = [table[row] @ kernel + bias for row in ids]
-    if name == "tagger":
-        return scores
-    return [row.mean(axis=0) if len(row) else bias for row in scores]
+    vectors = [table[row] for row in ids]
+    if name == "classifier":
+        # The mean and the maximum over the words; zeros for a sentence without words.
+        vectors = [
+            np.concatenate([row.mean(axis=0), row.max(axis=0)]) if len(row) else np.zeros(8)
+            for row in vectors
+        ]
+    return [row @ kernel + bias for row in vectors]
 
 
 def softmax(x):
