@@ -38,6 +38,7 @@ BACKEND_TESTS := tests/backend tests/layers tests/encoders tests/checkpoints/tes
 	tests/models/test_language_model_front_ends.py tests/models/test_language_model_contract.py \
 	tests/models/test_elmo_text_classifier.py tests/models/test_elmo_tagger.py tests/models/test_backbones.py \
 	tests/models/test_heads.py tests/models/test_preprocessors.py tests/models/test_task_presets.py \
+	tests/models/test_fine_tuning.py \
 	tests/training/test_front_ends.py tests/training/test_reproducibility.py
 # Processes that choose JAX themselves, wherever it is installed.
 JAX_TESTS := tests/test_import.py tests/test_cli.py::test_tensorflow_on_another_backend_is_as_quiet

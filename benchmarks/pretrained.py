@@ -32,6 +32,7 @@ import time
 import accuracy
 import keras
 import tensorflow as tf
+from spelling import spell_token
 
 import elmo_keras
 
@@ -43,20 +44,6 @@ EPOCHS = {"sst2": [3, 2], "trec": [6, 4], "ud_ewt": [2, 1]}  # epochs of the two
 UNITS = 128  # units of the head's LSTM in each direction
 DROPOUT = 0.3
 MAX_TOKENS = 640  # tokens in a batch, about 32 sentences of SST-2
-
-QUOTES = str.maketrans("“”‘’", "\"\"''")
-SPELLINGS = {
-    "``": '"',
-    "''": '"',
-    "`": "'",
-    "--": "-",
-    "-LRB-": "(",
-    "-RRB-": ")",
-    "-LSB-": "[",
-    "-RSB-": "]",
-    "-LCB-": "{",
-    "-RCB-": "}",
-}
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -78,11 +65,6 @@ class KeepBest(keras.callbacks.Callback):
 
 def spell(part):
     """Converts sentences to the spelling of the presets' pretraining."""
-
-    def spell_token(token):
-        token = token.translate(QUOTES)
-        return SPELLINGS.get(token, token)
-
     return part._replace(sentences=[[spell_token(token) for token in s] for s in part.sentences])
 
 

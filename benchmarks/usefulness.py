@@ -25,7 +25,7 @@ Vectors are standardized. A tagger learns from at most 60,000 tokens. `--mode tu
 
 Every run appends a line to `usefulness.jsonl`; a run with a line is skipped, so a stopped command
 continues when it is started again. The line holds a checksum of the preset's weights: a new preset
-is measured anew. `--table` writes `USEFULNESS.md` from the lines.
+is measured again. `--table` writes `USEFULNESS.md` from the lines.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def key_of(line):
 
 
 def read(path):
-    """Reads the lines of a file of runs; no lines if there is no file."""
+    """Reads the lines of a file of runs. If the file does not exist, returns an empty list."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -231,7 +231,7 @@ def weight_files(source):
 
 @functools.cache
 def digest(source):
-    """Returns a short checksum of a preset's weights, so that a new preset is measured anew."""
+    """Returns a short checksum of a preset's weights, which changes with every new preset."""
     checksum = hashlib.sha256()
     for path in weight_files(source):
         checksum.update(path.read_bytes())

@@ -4,23 +4,11 @@ import dataclasses
 import functools
 import random
 
+from spelling import spell_token
+
 from elmo_keras import datasets, text
 
 SENTENCES, TOKENS, PAIRS = "sentences", "tokens", "pairs"
-
-QUOTES = str.maketrans("“”‘’", "\"\"''")
-SPELLINGS = {  # of the Penn Treebank, and of the text that the presets were trained on
-    "``": '"',
-    "''": '"',
-    "`": "'",
-    "--": "-",
-    "-LRB-": "(",
-    "-RRB-": ")",
-    "-LSB-": "[",
-    "-RSB-": "]",
-    "-LCB-": "{",
-    "-RCB-": "}",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +52,7 @@ def load(name):
         if isinstance(example, datasets.WordPair):
             return example._replace(sentences=tuple(map(spell, example.sentences)))
         tokens = example.split() if isinstance(example, str) else example
-        return [SPELLINGS.get(token, token) for token in (t.translate(QUOTES) for t in tokens)]
+        return [spell_token(token) for token in tokens]
 
     def convert(part):
         if task.language == "en":

@@ -27,7 +27,7 @@ SENTENCES = [
     "Not a single boring minute!",
 ]
 EXPECTED = ["positive", "negative", "positive", "negative", "positive"]
-# Largest difference between a served probability and that of `predict`: float32 rounding.
+# Maximum difference between served probabilities and those from `predict`, for float32 rounding.
 TOLERANCE = 1e-4
 
 # The serving process imports only TensorFlow. Arguments: the path of the SavedModel, the sentences.

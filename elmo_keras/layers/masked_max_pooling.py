@@ -43,10 +43,11 @@ class MaskedMaxPooling(keras.layers.Layer):
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is None:
-            return ops.max(inputs, axis=1)
+            return _max_over_time(inputs, inputs)
+        is_token = expand_mask(mask, inputs)
         lowest = ops.full_like(inputs, float("-inf"))
-        maximum = ops.max(ops.where(expand_mask(mask, inputs), inputs, lowest), axis=1)
-        is_any = ops.any(expand_mask(mask, inputs), axis=1)
+        maximum = _max_over_time(inputs, ops.where(is_token, inputs, lowest))
+        is_any = ops.any(is_token, axis=1)
         return ops.where(is_any, maximum, ops.zeros_like(maximum))  # (batch, ...)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
@@ -54,3 +55,16 @@ class MaskedMaxPooling(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (input_shape[0], *input_shape[2:])
+
+
+def _max_over_time(inputs: Any, scores: Any) -> Any:
+    """Returns the entries of `inputs` at the largest `scores` over time.
+
+    The gradient of `ops.max` compares the inputs with their maximum. XLA may compute the inputs a
+    second time for it and round them differently: they then equal no maximum, and the gradient is
+    wrong. Places are compared exactly.
+    """
+    places = ops.expand_dims(ops.argmax(scores, axis=1), 1)  # (batch, 1, ...)
+    picked = ops.squeeze(ops.take_along_axis(inputs, places, axis=1), axis=1)
+    # `argmax` may pass over NaN, which must not disappear.
+    return picked + ops.stop_gradient(ops.max(scores, axis=1) - picked)

@@ -21,7 +21,7 @@ class OnnxModel:
         threads: int. CPU threads; 0, the default, for all cores.
 
     Raises:
-        ValueError: if the file is no ONNX model, or if the model has other inputs or outputs.
+        ValueError: if the file is not an ONNX model, or if the model has other inputs or outputs.
         ImportError: if onnxruntime is not installed.
     """
 

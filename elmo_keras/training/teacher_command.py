@@ -24,7 +24,7 @@ def load_teacher(source: str | os.PathLike[str], layers: list[int] | None = None
         layers: list of int, the layers of an ELMo model, see `ElmoTeacher`. Defaults to `None`.
 
     Raises:
-        ValueError: if the source is no model, or if `layers` are given for a transformer.
+        ValueError: if the source is not a model, or if `layers` are given for a transformer.
         FileNotFoundError: if the source does not exist.
         ImportError: if onnxruntime or tokenizers is not installed.
     """

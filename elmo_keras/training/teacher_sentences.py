@@ -138,7 +138,7 @@ class LiveTeacher:
 
 
 class LiveSentences:
-    """The sentences of a live teacher, in an order as that of `Windows`.
+    """The sentences of a live teacher, shuffled as in `Windows`.
 
     Args:
         live: `LiveTeacher`.

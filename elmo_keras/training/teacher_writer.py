@@ -196,8 +196,9 @@ def _check_same_text(path: pathlib.Path, sentences: list[list[str]]) -> None:
     text = b"".join(" ".join(tokens).encode("utf-8") for tokens in sentences)
     if np.load(path / "text.npy", allow_pickle=False).tobytes() != text:
         raise ValueError(
-            f"The targets in {path.parent} must be continued with the same corpus. Received: other "
-            f"text than that of {path.name}. Choose another directory, or the earlier corpus."
+            f"The targets in {path.parent} must be continued with the same corpus. Received: text "
+            f"that differs from the text of {path.name}. Choose another directory, or the earlier "
+            "corpus."
         )
 
 

@@ -90,8 +90,8 @@ def teacher_error(
     """Computes the squared distance of the student's vectors from the teacher's.
 
     Both directions read whole sentences from zero states, as `ElmoLayer` does. A linear map of all
-    layers, the token layer included, predicts the teacher's components. An error of 1 is that of
-    predicting the mean of the teacher's vectors.
+    layers, the token layer included, predicts the teacher's components. Predicting
+    the mean of the teacher's vectors gives an error of 1.
 
     Args:
         model: `BidirectionalLanguageModel`.

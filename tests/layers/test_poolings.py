@@ -42,3 +42,11 @@ def test_gradients_are_finite(pooling):
     x = np.ones((2, 4, 3), "float32")
     model.fit(x, np.ones((2, 1), "float32"), verbose=0)
     assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
+@pytest.mark.parametrize("pooling", [layers.MaskedMeanPooling, layers.MaskedMaxPooling])
+@pytest.mark.parametrize("mask", [None, np.array([[True, True, False]])])
+def test_nan_does_not_disappear(pooling, mask):
+    x = np.array([[[1.0, 1.0], [np.nan, 2.0], [3.0, 3.0]]], "float32")
+    y = to_numpy(pooling()(x, mask=mask))
+    assert np.isnan(y[0, 0]) and np.isfinite(y[0, 1])

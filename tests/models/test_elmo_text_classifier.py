@@ -97,6 +97,22 @@ def test_bad_labels(task, y, message):
         task.fit(task.x, y)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "max", "mean_max"])
+def test_compiled_steps_equal_eager_ones(pooling):
+    """XLA rounds a value that it computes twice differently; gradients must not depend on it."""
+    weights = []
+    for run_eagerly in (True, False):
+        keras.utils.set_random_seed(0)
+        labels = sorted(set(CLASSES))
+        model = ElmoTextClassifier(toy_elmo(), labels, pooling=pooling, head_dropout=0.0)
+        model.compile(keras.optimizers.SGD(0.1), run_eagerly=run_eagerly)
+        x = TOKENS if IS_TENSORFLOW else char_ids()
+        model.fit(x, CLASSES, batch_size=2, epochs=2, shuffle=False, verbose=0)
+        weights.append([to_numpy(weight) for weight in model.weights])
+    for eager, compiled in zip(*weights, strict=True):
+        np.testing.assert_allclose(compiled, eager, atol=1e-6)
+
+
 def test_bad_pooling(task):
     with pytest.raises(ValueError, match="`pooling` must be one of .* Received: pooling='sum'"):
         task.make(pooling="sum")

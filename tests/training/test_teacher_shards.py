@@ -118,7 +118,7 @@ def test_another_teacher_is_refused_before_the_first_shard(corpus, tmp_path):
 def test_another_corpus_is_refused(corpus, folder, tmp_path):
     """Files of the same names with other lines."""
     other = small_run.write_corpus(tmp_path / "other", seed=1)
-    with pytest.raises(ValueError, match="the same corpus. Received: other text than"):
+    with pytest.raises(ValueError, match="the same corpus. Received: text that differs"):
         write_shards(other, folder)
 
 
