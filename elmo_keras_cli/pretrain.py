@@ -125,7 +125,17 @@ def pretrain(
     ] = None,
     teacher_weight: Annotated[
         float, training_option(help="Weight of the teacher's error in the loss, in nats per word.")
-    ] = 10.0,
+    ] = 3.0,
+    teacher_sentence_weight: Annotated[
+        float,
+        training_option(
+            help="Weight of the error of each sentence's mean vector within the teacher's error."
+        ),
+    ] = 2.0,
+    teacher_batch_size: Annotated[
+        int | None,
+        training_option(help="Teacher's sentences in a step; as many as streams by default."),
+    ] = None,
     dtype: Annotated[
         str, run_option(help="Dtype policy: float32, mixed_bfloat16 or mixed_float16.")
     ] = "float32",
@@ -178,6 +188,8 @@ def pretrain(
                 "max_norm": max_norm,
                 "seed": seed,
                 "teacher_weight": teacher_weight,
+                "teacher_sentence_weight": teacher_sentence_weight,
+                "teacher_batch_size": teacher_batch_size,
             },
             teacher=teacher,
             validate_every=validate_every,

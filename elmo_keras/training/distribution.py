@@ -93,11 +93,7 @@ class StrategyDistribution:
     def __init__(self, strategy: Any, batch_size: int) -> None:
         self.strategy = strategy
         self.num_replicas = strategy.num_replicas_in_sync
-        if batch_size % self.num_replicas:
-            raise ValueError(
-                "`batch_size` must be a multiple of the number of replicas. Received: "
-                f"batch_size={batch_size} for {self.num_replicas} replicas. Change `batch_size`."
-            )
+        check_divisible("batch_size", batch_size, self.num_replicas)
         self._streams = batch_size // self.num_replicas
         self.is_chief = _is_chief(strategy.cluster_resolver)
 
@@ -135,6 +131,15 @@ class StrategyDistribution:
     def to_numpy(self, value: Any) -> np.ndarray:
         """See `Distribution`."""
         return self.strategy.experimental_local_results(value)[0].numpy()
+
+
+def check_divisible(name: str, size: int, num_replicas: int) -> None:
+    """Raises a ValueError if a batch cannot be divided among the replicas."""
+    if size % num_replicas:
+        raise ValueError(
+            f"`{name}` must be a multiple of the number of replicas. Received: {name}={size} for "
+            f"{num_replicas} replicas. Change `{name}`."
+        )
 
 
 def current_distribution(batch_size: int) -> Distribution:

@@ -18,7 +18,7 @@ from elmo_keras.models.bidirectional_language_model import BidirectionalLanguage
 from elmo_keras.training import run_checkpoint
 from elmo_keras.training.corpus import Corpus
 from elmo_keras.training.deferred_interrupts import DeferredInterrupts
-from elmo_keras.training.distribution import current_distribution
+from elmo_keras.training.distribution import check_divisible, current_distribution
 from elmo_keras.training.prefetch import prefetch
 from elmo_keras.training.pretraining_options import PretrainingOptions
 from elmo_keras.training.progress import Pending, PretrainingProgress
@@ -75,10 +75,11 @@ def pretrain(
     created, the streams of each batch are divided among the replicas. The gradient is that of the
     whole batch, and is clipped as a whole.
 
-    Teacher: with a `teacher`, a step also reads `options.batch_size` whole sentences, and a linear
-    map of the biLM's layers predicts the teacher's vectors of their tokens. The squared error,
-    times `options.teacher_weight`, is added to the loss. The map is a part of the checkpoint, but
-    not of the preset.
+    Teacher: with a `teacher`, a step also reads whole sentences from zero states. The biLM predicts
+    their words, and a linear map of its layers predicts the teacher's vectors of their tokens. The
+    squared error, times `options.teacher_weight`, is added to the loss. The map is a part of the
+    checkpoint, but not of the preset. Tokens, perplexities and speeds in the log are those of the
+    windows; `sentence_perplexity` is that of the teacher's sentences.
 
     Files in `directory`: `checkpoint.h5`, from which the run is resumed; `log.jsonl`, with a line
     every `log_every` steps and for each validation; `tensorboard/`; and `preset/`, which
@@ -153,7 +154,9 @@ class _PretrainingRun:
         bilstm = model.elmo.bilstm
         self.teacher = self.teacher_map = None
         if teacher is not None:
-            self.teacher = teacher_sentences(teacher, options.batch_size, options.seed)
+            size = options.teacher_batch_size or options.batch_size
+            check_divisible("teacher_batch_size", size, self.distribution.num_replicas)
+            self.teacher = teacher_sentences(teacher, size, options.seed)
             check_tokenization(teacher, corpus, model.word_vocabulary)
             self.teacher_map = build_teacher_map(model, self.teacher.num_components)
         self.windows = Windows(
@@ -181,6 +184,7 @@ class _PretrainingRun:
                 options.dropout,
                 self.teacher_map,
                 options.teacher_weight,
+                options.teacher_sentence_weight,
             ),
             self.weights,
             self.optimizer,
@@ -295,7 +299,8 @@ class _PretrainingRun:
         options = dataclasses.asdict(self.options)
         teacher = {}
         if self.teacher is None:
-            del options["teacher_weight"]  # Checkpoints of old versions do not have it.
+            # Checkpoints of old versions do not have them.
+            options = {name: options[name] for name in options if not name.startswith("teacher_")}
         else:
             teacher = {"teacher": self.teacher.description}
         vocabulary = self.model.word_vocabulary

@@ -42,9 +42,13 @@ class PretrainingOptions:
             `elmo-keras pretrain` also seeds the initial weights with it. `pretrain` takes a model
             that already has its weights: call `keras.utils.set_random_seed` before you create the
             model. Defaults to `0`.
-        teacher_weight: float. Weight of a teacher's error in the loss, in nats per word; without a
-            teacher it is not used. The error is 1 for predicting the mean of the teacher's vectors.
-            Defaults to `10.0`.
+        teacher_weight: float. Weight of a teacher's error in the loss, in nats per word. The error
+            is 1 for predicting the mean of the teacher's vectors. Defaults to `3.0`. This option
+            and the next two are not used without a teacher.
+        teacher_sentence_weight: float. Weight of the error of the mean vector of each sentence, a
+            part of the teacher's error, in addition to the tokens' error. Defaults to `2.0`.
+        teacher_batch_size: int or `None`. Number of the teacher's sentences in a step, over all
+            devices. Defaults to `None`, for `batch_size`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -68,7 +72,9 @@ class PretrainingOptions:
     decay: float = 1.0
     max_norm: float = 10.0
     seed: int = 0
-    teacher_weight: float = 10.0
+    teacher_weight: float = 3.0
+    teacher_sentence_weight: float = 2.0
+    teacher_batch_size: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("tokens", "batch_size", "window", "num_negatives"):
@@ -80,6 +86,11 @@ class PretrainingOptions:
         self._check("decay", float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
         for name in ("learning_rate", "max_norm", "teacher_weight"):
             self._check(name, float, lambda value: 0 < value < math.inf, "a positive number")
+        name = "teacher_sentence_weight"
+        self._check(name, float, lambda value: 0 <= value < math.inf, "a number of at least 0")
+        if self.teacher_batch_size is not None:
+            name = "teacher_batch_size"
+            self._check(name, int, lambda value: value > 0, "a positive int or None")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(
                 f"`optimizer` must be one of {OPTIMIZERS}. Received: optimizer={self.optimizer!r}. "
@@ -92,6 +103,8 @@ class PretrainingOptions:
         if not is_kind or not is_valid(value):
             default = getattr(PretrainingOptions, name, None)
             advice = "Pass the number of training tokens."
+            if name == "teacher_batch_size":
+                advice = "Leave it out for `batch_size`."
             raise ValueError(
                 f"`{name}` must be {rule}. Received: {name}={value!r}. "
                 + (advice if default is None else f"The default is {default!r}.")

@@ -16,8 +16,9 @@ from elmo_keras.utils.progress_bar import ProgressBar
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
 
-# The sums of both directions' losses (and the teacher's error), and the norms of the gradient, of
-# each step.
+# The values of `sentence_losses`; of the first, the exponential is logged.
+_TEACHER_VALUES = "sentence_perplexity", "teacher_error", "teacher_sentence_error"
+# The sums that `window_loss` returns, and the norms of the gradient, of each step.
 Pending: TypeAlias = tuple[list[list[float]], list[float]]
 
 
@@ -83,8 +84,8 @@ class PretrainingProgress:
 
         Args:
             step: int. Index of the step, from 0.
-            sums: `(2,)` floats, the sums of each direction's losses; a third one is the teacher's
-                error.
+            sums: `(2,)` floats, the sums of each direction's losses; with a teacher `(5,)`, see
+                `window_loss`.
             norm: float. Norm of the gradient before clipping.
             learning_rate: float.
         """
@@ -96,7 +97,9 @@ class PretrainingProgress:
         count, now = len(self._sums), time.perf_counter()
         means = np.asarray(sum(self._sums)) / count
         losses = means[:2] / self.batch_tokens
-        teacher = {"teacher_error": float(means[2])} if len(means) > 2 else {}
+        teacher = dict(zip(_TEACHER_VALUES, means[2:].tolist()))
+        if teacher:
+            teacher["sentence_perplexity"] = float(np.exp(teacher["sentence_perplexity"]))
         timed = min(count, step + 1 - self.first_step)
         speed = timed * self.batch_tokens / (now - self._since)
         forward, backward = np.exp(losses)
@@ -117,7 +120,7 @@ class PretrainingProgress:
             f"step {step + 1:,}/{self.num_steps:,}  {(step + 1) * self.batch_tokens:,} tokens  "
             f"{speed:,.0f} tokens/s  loss {losses.mean():.3f}  perplexity {forward:,.1f} forward, "
             f"{backward:,.1f} backward  "
-            + "".join(f"teacher error {error:.3f}  " for error in teacher.values())
+            + "".join(f"{name.replace('_', ' ')} {teacher[name]:.3g}  " for name in teacher)
             + f"{_format_duration(left)} left"
         )
         self._sums, self._norms, self._since = [], [], now

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,6 +24,16 @@ _BEGIN, _END = (None, "begin"), (None, "end")
 Word: TypeAlias = str | tuple[None, str]
 
 
+# Fields of a batch with an axis of the teacher's sentences, the second one.
+_OF_SENTENCES = (
+    "teacher_inputs",
+    "teacher_targets",
+    "teacher_weights",
+    "sentence_words",
+    "sentence_log_expected",
+)
+
+
 class Batch(NamedTuple):
     """The input of one training step. Direction 0 reads forward, direction 1 backward.
 
@@ -41,11 +52,17 @@ class Batch(NamedTuple):
             otherwise.
         dropout_mask: `(2, num_layers + 1, batch_size, window, dim)` bool. The values to keep of
             each LSTM layer's input and of the last layer's output, or `None` without dropout.
-        teacher_inputs: `(time, batch_size)` int32. The words of the teacher's sentences with their
+        teacher_inputs: `(time, sentences)` int32. The words of the teacher's sentences with their
             boundaries, as indices into `ids`; -1 is padding. `None` without a teacher.
-        teacher_targets: `(time, batch_size, components)` float32, or `None`.
-        teacher_weights: `(time, batch_size)` float32, or `None`. The weights of all targets of the
+        teacher_targets: `(time, sentences, components)` float32, or `None`.
+        teacher_weights: `(time, sentences)` float32, or `None`. The weights of all targets of the
             batch add up to 1; a word without a target has the weight 0.
+        sentence_words: `(time, sentences)` int32. The words of the teacher's sentences with their
+            boundaries, as indices into the vocabulary, or `None`.
+        sentence_log_expected: `(time, sentences)` float32. `LogUniformSampler.log_expected` of
+            `sentence_words`, or `None`.
+        sentence_count: `(1,)` float32, or `None`. Number of words of the teacher's sentences that
+            each direction predicts, in the batch of all replicas.
     """
 
     ids: np.ndarray
@@ -59,24 +76,34 @@ class Batch(NamedTuple):
     teacher_inputs: np.ndarray | None = None
     teacher_targets: np.ndarray | None = None
     teacher_weights: np.ndarray | None = None
+    sentence_words: np.ndarray | None = None
+    sentence_log_expected: np.ndarray | None = None
+    sentence_count: np.ndarray | None = None
 
     def select_streams(self, streams: slice, pad_words: bool = False) -> "Batch":
         """Returns the batch of some of the streams; its `ids` are reduced to their words.
+
+        The teacher's sentences are divided in the same proportion.
 
         Args:
             streams: slice of the axis of `batch_size`.
             pad_words: bool. Whether to pad `ids`, as in `Windows`. Defaults to `False`.
         """
         inputs = self.inputs[:, streams]
-        teacher_inputs, teacher_targets, teacher_weights = (
-            None if array is None else array[:, streams]
-            for array in (self.teacher_inputs, self.teacher_targets, self.teacher_weights)
-        )
         words = np.unique(inputs)
-        if teacher_inputs is not None:
-            words = np.union1d(words, teacher_inputs[teacher_inputs >= 0])
-            places = np.searchsorted(words, teacher_inputs).astype("int32")
-            teacher_inputs = np.where(teacher_inputs >= 0, places, -1)
+        sentences = {}
+        if self.teacher_inputs is not None:
+            ratio = self.teacher_inputs.shape[1] / len(self.carry)
+            start, stop, _ = streams.indices(len(self.carry))
+            columns = slice(round(start * ratio), round(stop * ratio))
+            arrays = {name: getattr(self, name) for name in _OF_SENTENCES}
+            sentences = {
+                name: None if array is None else array[:, columns] for name, array in arrays.items()
+            }
+            read = sentences["teacher_inputs"]
+            words = np.union1d(words, read[read >= 0])
+            places = np.searchsorted(words, read).astype("int32")
+            sentences["teacher_inputs"] = np.where(read >= 0, places, -1)
         mask = self.dropout_mask
         return self._replace(
             ids=_pad_ids(self.ids[words], pad_words),
@@ -85,9 +112,7 @@ class Batch(NamedTuple):
             log_expected=None if self.log_expected is None else self.log_expected[:, streams],
             carry=self.carry[streams],
             dropout_mask=None if mask is None else mask[:, :, streams],
-            teacher_inputs=teacher_inputs,
-            teacher_targets=teacher_targets,
-            teacher_weights=teacher_weights,
+            **sentences,
         )
 
 
@@ -106,7 +131,7 @@ class Windows:
     carried from batch to batch.
 
     In each pass over the corpus, files are shuffled, and lines are shuffled within their blocks.
-    With a teacher, a batch also holds `batch_size` whole sentences with targets.
+    With a teacher, a batch also holds whole sentences with targets.
 
     Every random choice depends only on the seed and the index of the batch, dropout and sampled
     words included. A training step is thus a function of its batch: it is the same on every
@@ -128,7 +153,7 @@ class Windows:
         shuffle: bool. Whether to shuffle files and lines. Defaults to `True`.
         pad_words: bool. Whether to pad `ids` to one of a few sizes, for backends that compile the
             step again for each new size. Defaults to `False`.
-        teacher: `TeacherSentences` of batches of `batch_size`, or `None`, the default.
+        teacher: `TeacherSentences`, or `None`, the default.
 
     Raises:
         ValueError: on iteration, if the corpus holds no sentence.
@@ -222,21 +247,22 @@ class Windows:
         places: dict[Word, int] = {}
         inputs = [places.setdefault(word, len(places)) for word in itertools.chain(*read)]
         teacher_arrays = self._teacher_arrays(places)
-        known, unknown = self._targets, self._unknown
-        targets = np.array([known.get(word, unknown) for word in itertools.chain(*predicted)])
-        targets = targets.astype("int32").reshape(shape)
-        log_expected, negatives, negatives_log_expected = self._negatives(targets, random)
+        targets = self._indices(itertools.chain(*predicted)).reshape(shape)
+        sample = self._sample(random, targets, teacher_arrays.get("sentence_words"))
         return Batch(
             ids=_pad_ids(self._ids(places), self.pad_words),
             inputs=np.array(inputs, "int32").reshape(shape),
             targets=targets,
-            log_expected=log_expected,
-            negatives=negatives,
-            negatives_log_expected=negatives_log_expected,
             carry=carry,
             dropout_mask=self._dropout_mask(random),
+            **sample,
             **teacher_arrays,
         )
+
+    def _indices(self, words: Iterable[Word]) -> np.ndarray:
+        """Returns the indices of words in the vocabulary, int32."""
+        known, unknown = self._targets, self._unknown
+        return np.array([known.get(word, unknown) for word in words], "int32")
 
     def _teacher_arrays(self, places: dict[Word, int]) -> dict[str, np.ndarray]:
         """Returns the fields of the teacher's next sentences; adds their words to `places`."""
@@ -247,18 +273,24 @@ class Windows:
         time = bucket(time) if self.pad_words else time
         shape = time, len(sentences)
         inputs, weights = np.full(shape, -1, "int32"), np.zeros(shape, "float32")
+        indices = np.zeros(shape, "int32")
         targets = np.zeros((*shape, self.teacher.num_components), "float32")
         for row, (tokens, vectors, has_target) in enumerate(sentences):
             words: list[Word] = [_BEGIN, *tokens, _END]
             inputs[: len(words), row] = [places.setdefault(word, len(places)) for word in words]
+            indices[: len(words), row] = self._indices(words)
             # The first step is the sentence boundary.
             targets[1 : len(tokens) + 1, row] = np.where(has_target[:, None], vectors, 0)
             weights[1 : len(tokens) + 1, row] = has_target
         weights /= max(weights.sum(), 1)
+        # Each direction predicts all words of a sentence, and one of its two boundaries.
+        count = (inputs >= 0).sum() - len(sentences)
         return {
             "teacher_inputs": inputs,
             "teacher_targets": targets,
             "teacher_weights": weights,
+            "sentence_words": indices,
+            "sentence_count": np.array([count], "float32"),
         }
 
     def _ids(self, places: dict[Word, int]) -> np.ndarray:
@@ -292,15 +324,20 @@ class Windows:
                 read[direction].extend(words[begin:end])
                 predicted[direction].extend(words[begin + 1 : end + 1])
 
-    def _negatives(
-        self, targets: np.ndarray, random: np.random.Generator
-    ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-        """Samples words; returns `log_expected`, `negatives` and `negatives_log_expected`."""
+    def _sample(
+        self, random: np.random.Generator, targets: np.ndarray, sentence_words: np.ndarray | None
+    ) -> dict[str, np.ndarray | None]:
+        """Samples words; returns the fields of the batch that the sampled softmax needs."""
+        names = "log_expected", "negatives", "negatives_log_expected", "sentence_log_expected"
         if self.sampler is None:
-            return None, None, None
+            return dict.fromkeys(names)
         words, draws = self.sampler.sample(random)
+        of_sentences = None
+        if sentence_words is not None:
+            of_sentences = self.sampler.log_expected(sentence_words, draws)
         log_expected = self.sampler.log_expected
-        return log_expected(targets, draws), words, log_expected(words, draws)
+        values = log_expected(targets, draws), words, log_expected(words, draws), of_sentences
+        return dict(zip(names, values))
 
     def _dropout_mask(self, random: np.random.Generator) -> np.ndarray | None:
         if not self.dropout:

@@ -14,8 +14,10 @@ from elmo_keras import training
         ({"tokens": 1.5}, "`tokens` must be a positive int"),
         ({"warmup": -1}, "`warmup` must be an int of at least 0"),
         ({"decay": True}, "`decay` must be a number"),
+        ({"teacher_sentence_weight": -1.0}, "`teacher_sentence_weight` must be a number of at"),
+        ({"teacher_batch_size": 0}, "`teacher_batch_size` must be a positive int or None"),
     ],
-    ids=["batch_size", "dropout", "optimizer", "learning_rate", "tokens", "warmup", "decay"],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_options_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):

@@ -64,7 +64,7 @@ def test_the_error_equals_numpy(corpus, shards, pad_words):
         predicted = np.concatenate([tokens, *others], axis=1) @ kernel + bias
         distances = np.sum((predicted - item.vectors) ** 2, axis=1)
         errors += [d for d, word in zip(distances, item.tokens) if has_target(word)]
-    assert keras.ops.convert_to_numpy(sums)[2] == pytest.approx(np.mean(errors), rel=1e-4)
+    assert keras.ops.convert_to_numpy(sums)[3] == pytest.approx(np.mean(errors), rel=1e-4)
 
 
 def test_the_error_joins_the_loss_of_the_language_model(corpus, shards):
@@ -72,14 +72,51 @@ def test_the_error_joins_the_loss_of_the_language_model(corpus, shards):
     dense = build_teacher_map(model, 4)
     batch, states = next(windows_with(corpus, shards, model)), zero_states(model, 6)
     plain, sums, _ = window_loss(model, 6)(batch, states)
-    joint, joint_sums, _ = window_loss(model, 6, 0.0, dense, 3.0)(batch, states)
+    joint, joint_sums, _ = window_loss(model, 6, 0.0, dense, 3.0, 2.0)(batch, states)
     joint, joint_sums, sums = map(keras.ops.convert_to_numpy, (joint, joint_sums, sums))
     plain = keras.ops.convert_to_numpy(plain)
     np.testing.assert_allclose(joint_sums[:2], sums, rtol=1e-6)
-    error = joint_sums[2]
+    word_loss, error, sentence_error = joint_sums[2:]
     norms = np.sum(batch.teacher_targets**2, axis=-1)  # the map is all zeros
     assert error == pytest.approx(np.sum(batch.teacher_weights * norms), rel=1e-5)
-    assert joint == pytest.approx(float(plain) + 3.0 * 5 * error, rel=1e-5)
+    predicted = (batch.teacher_inputs >= 0).sum() - 6
+    share = predicted / (predicted + 30)
+    language_model = plain / 5 * (1 - share) + word_loss * share
+    assert joint == pytest.approx(
+        5 * (language_model + 3.0 * (error + 2.0 * sentence_error)), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("num_negatives", [16, 1000])
+def test_the_words_of_the_sentences_are_predicted(corpus, shards, num_negatives):
+    """With the full softmax, the loss is the perplexity of the model, from zero states."""
+    model = small_run.make_model(corpus)
+    dense = build_teacher_map(model, 4)
+    batch = next(windows_with(corpus, shards, model, num_negatives=num_negatives))
+    losses = keras.ops.convert_to_numpy(
+        window_loss(model, 6, 0.0, dense, 1.0)(batch, zero_states(model, 6))[1]
+    )
+    sentences = [item.tokens for item in teacher_sentences(shards, 6).next_batch()]
+    full = np.log(model.perplexity(sentences).mean)
+    if num_negatives == 1000:
+        assert losses[2] == pytest.approx(full, rel=1e-5)
+    else:  # a sampled softmax, close to the full one
+        assert losses[2] == pytest.approx(full, rel=0.2)
+
+
+def test_the_error_of_the_sentences_equals_numpy(corpus, shards):
+    model = small_run.make_model(corpus)
+    dense = build_teacher_map(model, 4)
+    dense.set_weights([np.zeros(dense.kernel.shape), np.full(4, 0.3)])
+    batch = next(windows_with(corpus, shards, model))
+    sums = window_loss(model, 6, 0.0, dense, 1.0)(batch, zero_states(model, 6))[1]
+    errors, counts = [], []
+    for item in teacher_sentences(shards, 6).next_batch():
+        vectors = item.vectors[item.has_target]
+        counts.append(len(vectors))
+        errors.append(np.sum((vectors.mean(axis=0) - 0.3) ** 2) if counts[-1] else 0.0)
+    expected = np.average(errors, weights=counts)
+    assert keras.ops.convert_to_numpy(sums)[4] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_error_of_replicas_adds_up(corpus, shards):
@@ -90,10 +127,20 @@ def test_the_error_of_replicas_adds_up(corpus, shards):
     loss = window_loss(model, 6, 0.0, dense, 3.0)
 
     def sums_of(part, size):
-        return keras.ops.convert_to_numpy(loss(part, zero_states(model, size))[1])
+        value, sums, _ = loss(part, zero_states(model, size))
+        return np.append(*map(keras.ops.convert_to_numpy, (sums, value)))
 
     parts = [sums_of(batch.select_streams(slice(i, i + 3), pad), 3) for i, pad in ((0, 0), (3, 1))]
     np.testing.assert_allclose(sum(parts), sums_of(batch, 6), rtol=1e-5)
+
+
+def test_more_sentences_than_streams_are_divided_in_the_same_proportion(corpus, shards):
+    model = small_run.make_model(corpus)
+    batch = next(windows_with(corpus, shards, model, batch_size=4))
+    parts = [batch.select_streams(slice(start, start + 2)) for start in (0, 2)]
+    for name in ("teacher_targets", "teacher_weights", "sentence_words", "sentence_log_expected"):
+        arrays = [getattr(part, name) for part in parts]
+        np.testing.assert_array_equal(np.concatenate(arrays, axis=1), getattr(batch, name))
 
 
 def test_a_teacher_run_in_parts_is_the_same(shards, tmp_path):
@@ -136,7 +183,7 @@ def test_without_the_teacher_the_run_is_refused(corpus, shards, tmp_path):
     run(tmp_path, 4, shards)
     with pytest.raises(ValueError, match="weights/teacher/.* and is None"):
         small_run.run(tmp_path, 8)
-    with pytest.raises(ValueError, match="teacher_weight was 10.0 and is 1.0"):
+    with pytest.raises(ValueError, match="teacher_weight was 3.0 and is 1.0"):
         run(tmp_path, 8, shards, teacher_weight=1.0)
     other = write_shards(corpus, tmp_path / "other", components=3)
     with pytest.raises(ValueError, match="teacher was 'shards, sha1"):
@@ -145,7 +192,7 @@ def test_without_the_teacher_the_run_is_refused(corpus, shards, tmp_path):
 
 def test_a_run_that_began_without_a_teacher_is_refused(shards, tmp_path):
     small_run.run(tmp_path, 4)
-    with pytest.raises(ValueError, match="teacher_weight was None and is 10.0"):
+    with pytest.raises(ValueError, match="teacher_weight was None and is 3.0"):
         run(tmp_path, 8, shards)
 
 
