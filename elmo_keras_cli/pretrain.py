@@ -129,7 +129,7 @@ def pretrain(
     teacher_sentence_weight: Annotated[
         float,
         training_option(
-            help="Weight of the error of each sentence's mean vector within the teacher's error."
+            help="Weight of the error of each sentence's mean vector, times --teacher-weight."
         ),
     ] = 2.0,
     teacher_batch_size: Annotated[

@@ -30,7 +30,7 @@ from elmo_keras.training.teacher_sentences import (
 )
 from elmo_keras.training.teacher_shards import TeacherShards
 from elmo_keras.training.vocabulary import warn_if_unsorted
-from elmo_keras.training.window_loss import build_teacher_map, window_loss, zero_states
+from elmo_keras.training.window_loss import build_teacher_term, window_loss, zero_states
 from elmo_keras.training.windows import Batch, Windows
 
 PRESET, BAD_BATCH = "preset", "non_finite_batch.npz"
@@ -77,9 +77,11 @@ def pretrain(
 
     Teacher: with a `teacher`, a step also reads whole sentences from zero states. The biLM predicts
     their words, and a linear map of its layers predicts the teacher's vectors of their tokens. The
-    squared error, times `options.teacher_weight`, is added to the loss. The map is a part of the
-    checkpoint, but not of the preset. Tokens, perplexities and speeds in the log are those of the
-    windows; `sentence_perplexity` is that of the teacher's sentences.
+    loss of a word is the mean over windows and sentences, and `teacher_weight * (token error +
+    teacher_sentence_weight * sentence error)` is added to it. Dropout is applied to the windows
+    alone. The map is a part of the checkpoint, but not of the preset. Tokens, perplexities and
+    speeds in the log are those of the windows, and so is the number of steps;
+    `sentence_perplexity` is that of the teacher's sentences, also of the sampled softmax.
 
     Files in `directory`: `checkpoint.h5`, from which the run is resumed; `log.jsonl`, with a line
     every `log_every` steps and for each validation; `tensorboard/`; and `preset/`, which
@@ -151,14 +153,18 @@ class _PretrainingRun:
         self.model, self.directory, self.options = model, directory, options
         self.report = report
         self.distribution = current_distribution(options.batch_size)
-        bilstm = model.elmo.bilstm
-        self.teacher = self.teacher_map = None
-        if teacher is not None:
-            size = options.teacher_batch_size or options.batch_size
+        if options.teacher_batch_size is not None:
+            size = options.teacher_batch_size
             check_divisible("teacher_batch_size", size, self.distribution.num_replicas)
-            self.teacher = teacher_sentences(teacher, size, options.seed)
+        bilstm = model.elmo.bilstm
+        self.teacher = self.teacher_map = term = None
+        if teacher is not None:
+            self.teacher = teacher_sentences(
+                teacher, options.teacher_batch_size or options.batch_size, options.seed
+            )
             check_tokenization(teacher, corpus, model.word_vocabulary)
-            self.teacher_map = build_teacher_map(model, self.teacher.num_components)
+            term = build_teacher_term(model, self.teacher, options)
+            self.teacher_map = term.map
         self.windows = Windows(
             corpus,
             model.word_vocabulary,
@@ -178,14 +184,7 @@ class _PretrainingRun:
             self.weights += self.teacher_map.trainable_weights
         self.optimizer = options.make_optimizer()
         self.training_step = backend.training_step(
-            window_loss(
-                model,
-                options.batch_size,
-                options.dropout,
-                self.teacher_map,
-                options.teacher_weight,
-                options.teacher_sentence_weight,
-            ),
+            window_loss(model, options.batch_size, options.dropout, term),
             self.weights,
             self.optimizer,
             options.max_norm,
@@ -303,6 +302,7 @@ class _PretrainingRun:
             options = {name: options[name] for name in options if not name.startswith("teacher_")}
         else:
             teacher = {"teacher": self.teacher.description}
+            options["teacher_batch_size"] = self.teacher.batch_size
         vocabulary = self.model.word_vocabulary
         return {
             **{name: value for name, value in options.items() if name not in _RESUMABLE},

@@ -45,8 +45,8 @@ class PretrainingOptions:
         teacher_weight: float. Weight of a teacher's error in the loss, in nats per word. The error
             is 1 for predicting the mean of the teacher's vectors. Defaults to `3.0`. This option
             and the next two are not used without a teacher.
-        teacher_sentence_weight: float. Weight of the error of the mean vector of each sentence, a
-            part of the teacher's error, in addition to the tokens' error. Defaults to `2.0`.
+        teacher_sentence_weight: float. Weight of the error of the mean vector of each sentence,
+            relative to the error of the tokens, to which it is added. Defaults to `2.0`.
         teacher_batch_size: int or `None`. Number of the teacher's sentences in a step, over all
             devices. Defaults to `None`, for `batch_size`.
 
@@ -104,7 +104,7 @@ class PretrainingOptions:
             default = getattr(PretrainingOptions, name, None)
             advice = "Pass the number of training tokens."
             if name == "teacher_batch_size":
-                advice = "Leave it out for `batch_size`."
+                advice = "Leave it out to use `batch_size`."
             raise ValueError(
                 f"`{name}` must be {rule}. Received: {name}={value!r}. "
                 + (advice if default is None else f"The default is {default!r}.")

@@ -16,8 +16,6 @@ from elmo_keras.utils.progress_bar import ProgressBar
 
 LOG, TENSORBOARD = "log.jsonl", "tensorboard"
 
-# The values of `sentence_losses`; of the first, the exponential is logged.
-_TEACHER_VALUES = "sentence_perplexity", "teacher_error", "teacher_sentence_error"
 # The sums that `window_loss` returns, and the norms of the gradient, of each step.
 Pending: TypeAlias = tuple[list[list[float]], list[float]]
 
@@ -84,7 +82,7 @@ class PretrainingProgress:
 
         Args:
             step: int. Index of the step, from 0.
-            sums: `(2,)` floats, the sums of each direction's losses; with a teacher `(5,)`, see
+            sums: `(2,)` floats, the sums of each direction's losses; with a teacher `(7,)`, see
                 `window_loss`.
             norm: float. Norm of the gradient before clipping.
             learning_rate: float.
@@ -97,9 +95,7 @@ class PretrainingProgress:
         count, now = len(self._sums), time.perf_counter()
         means = np.asarray(sum(self._sums)) / count
         losses = means[:2] / self.batch_tokens
-        teacher = dict(zip(_TEACHER_VALUES, means[2:].tolist()))
-        if teacher:
-            teacher["sentence_perplexity"] = float(np.exp(teacher["sentence_perplexity"]))
+        teacher = _teacher_values(means[2:])
         timed = min(count, step + 1 - self.first_step)
         speed = timed * self.batch_tokens / (now - self._since)
         forward, backward = np.exp(losses)
@@ -120,7 +116,7 @@ class PretrainingProgress:
             f"step {step + 1:,}/{self.num_steps:,}  {(step + 1) * self.batch_tokens:,} tokens  "
             f"{speed:,.0f} tokens/s  loss {losses.mean():.3f}  perplexity {forward:,.1f} forward, "
             f"{backward:,.1f} backward  "
-            + "".join(f"{name.replace('_', ' ')} {teacher[name]:.3g}  " for name in teacher)
+            + _format_teacher(teacher)
             + f"{_format_duration(left)} left"
         )
         self._sums, self._norms, self._since = [], [], now
@@ -182,6 +178,28 @@ class PretrainingProgress:
                 if json.loads(line)["step"] <= self.first_step:
                     kept.append(line)
         write_atomically(self.path, text_content("".join(kept)).write)
+
+
+def _teacher_values(sums: np.ndarray) -> dict[str, float]:
+    """Converts the values of `window_loss.sentence_sums` to means; there are none or five."""
+    if not len(sums):
+        return {}
+    word_loss, error, sentence_error, words, targets = map(float, sums)
+    return {
+        "sentence_perplexity": float(np.exp(word_loss / (2 * words))),
+        "teacher_error": error / max(targets, 1.0),
+        "teacher_sentence_error": sentence_error / max(targets, 1.0),
+    }
+
+
+def _format_teacher(values: dict[str, float]) -> str:
+    if not values:
+        return ""
+    perplexity, error, sentence_error = values.values()
+    return (
+        f"sentences: perplexity {perplexity:,.1f}, teacher error {error:.3f} by token, "
+        f"{sentence_error:.3f} by sentence  "
+    )
 
 
 def _format_duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from elmo_keras.training.teacher_shards import SentenceTargets, TeacherShards
 
 # Batches that are shuffled and sorted by length together, so that batches hold little padding.
 _GROUP = 50
-# Sentences whose words are looked up to compare the tokenization of two texts.
+# Sentences of a text from which its tokenization and the length of its sentences are estimated.
 _SAMPLE = 500
 
 
@@ -24,10 +24,14 @@ class TeacherSentences(Protocol):
 
     Attributes:
         num_components: int. Size of a target.
+        batch_size: int. Number of sentences in a batch.
+        mean_tokens: float. Mean number of tokens of a sentence.
         description: str. Identifies the targets, for the check of a resumed run.
     """
 
     num_components: int
+    batch_size: int
+    mean_tokens: float
     description: str
 
     def next_batch(self) -> list[SentenceTargets]:
@@ -54,6 +58,7 @@ class ShuffledShards:
     def __init__(self, shards: TeacherShards, batch_size: int, seed: int = 0) -> None:
         self.shards, self.batch_size, self.seed = shards, batch_size, seed
         self.num_components = shards.num_components
+        self.mean_tokens = shards.num_tokens / len(shards)
         self.description = f"shards, sha1 {shards.digest}"
         self._place = {"pass": 0, "batch": 0}
         self._batches = self._order(0)
@@ -156,6 +161,8 @@ class LiveSentences:
         )
         self._stream = SentenceStream(live.corpus, seed)
         self._left: list[list[str]] = []
+        sample = cut_sentences(list(itertools.islice(live.corpus, _SAMPLE)), live.max_length)
+        self.mean_tokens = sum(map(len, sample)) / max(len(sample), 1)
 
     def next_batch(self) -> list[SentenceTargets]:
         """See `TeacherSentences`."""

@@ -1,25 +1,44 @@
 """The pretraining loss: of a language model's windows, and of a teacher's sentences."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
 from elmo_keras.models.bidirectional_language_model import BidirectionalLanguageModel
+from elmo_keras.training.pretraining_options import PretrainingOptions
+from elmo_keras.training.teacher_sentences import TeacherSentences
 from elmo_keras.training.windows import Batch
 
 WindowLoss = Callable[[Batch, Any], tuple[Any, Any, Any]]
+
+
+class TeacherTerm(NamedTuple):
+    """The part of a teacher in the loss.
+
+    Attributes:
+        map: Dense layer from the layers of the biLM to the teacher's components.
+        weight: float. Weight of the teacher's error, in nats per word.
+        sentence_weight: float. Weight of the error of the sentences within it.
+        sentences: int. Number of the teacher's sentences in a batch, over all replicas.
+        mean_tokens: float. Mean number of tokens of a sentence in the whole text. Batches of short
+            sentences weigh less than those of long ones, because every token weighs the same.
+    """
+
+    map: keras.layers.Dense
+    weight: float
+    sentence_weight: float
+    sentences: int
+    mean_tokens: float
 
 
 def window_loss(
     model: BidirectionalLanguageModel,
     batch_size: int,
     dropout: float = 0.0,
-    teacher_map: keras.layers.Dense | None = None,
-    teacher_weight: float = 0.0,
-    teacher_sentence_weight: float = 0.0,
+    teacher: TeacherTerm | None = None,
 ) -> WindowLoss:
     """Creates the loss function of a batch of windows, for `backend.training_step`.
 
@@ -27,24 +46,20 @@ def window_loss(
     gradient, and with it the clipping, grows with the window.
 
     With a teacher, the mean is taken over the words of the windows and of the teacher's sentences,
-    and `teacher_weight` times the teacher's error is added to it: the error of the tokens plus
-    `teacher_sentence_weight` times the error of the sentences, see `sentence_losses`.
+    and this is added to it: `weight * (error + sentence_weight * sentence_error)`, see
+    `sentence_sums`.
 
     Args:
         model: `BidirectionalLanguageModel`.
         batch_size: int. Streams of the whole batch; a replica may receive a part of them.
         dropout: float. The dropout rate that `Batch.dropout_mask` was drawn with. Defaults to
             `0.0`.
-        teacher_map: Dense layer from the layers of the biLM to the teacher's components, or `None`,
-            the default, without a teacher.
-        teacher_weight: float. Weight of the teacher's error, in nats per word. Defaults to `0.0`.
-        teacher_sentence_weight: float. Weight of the error of the sentences within it. Defaults to
-            `0.0`.
+        teacher: `TeacherTerm`, or `None`, the default, without a teacher.
 
     Returns:
         Function of a `Batch` and LSTM states `(hidden, cell)`. It returns the loss, the sums and
         the new states. The sums are the losses of the windows' words in each direction and, with a
-        teacher, the three values of `sentence_losses`: `(2,)` or `(5,)`.
+        teacher, the five values of `sentence_sums`: `(2,)` or `(7,)`.
     """
     encoder, bilstm = model.elmo.token_encoder, model.elmo.bilstm
 
@@ -67,15 +82,17 @@ def window_loss(
         # The states keep their dtype from step to step, also if the LSTMs compute in another one.
         new_states = [ops.cast(new, old.dtype) for new, old in zip(new_states, states)]
         value = ops.sum(sums) / (2 * batch_size)
-        if teacher_map is None:
+        if teacher is None:
             return value, sums, new_states
-        others = sentence_losses(model, teacher_map, tokens, batch)
-        word_loss, error, sentence_error = ops.unstack(ops.cast(others, value.dtype), 3)
-        window = batch.inputs.shape[2]
-        count = ops.cast(batch.sentence_count[0], value.dtype)
-        share = count / (count + batch_size * window)
-        error += teacher_sentence_weight * sentence_error
-        value = value * (1 - share) + window * (word_loss * share + teacher_weight * error)
+        others = sentence_sums(model, teacher.map, tokens, batch)
+        word_loss, error, sentence_error, _, _ = ops.unstack(ops.cast(others, value.dtype), 5)
+        window, targets = batch.inputs.shape[2], teacher.sentences * teacher.mean_tokens
+        # Each direction also predicts one boundary of a sentence.
+        words = targets + teacher.sentences
+        share = words / (words + batch_size * window)
+        error = (error + teacher.sentence_weight * sentence_error) / targets
+        word_loss = word_loss / (2 * words)
+        value = value * (1 - share) + window * (share * word_loss + teacher.weight * error)
         return value, ops.concatenate([sums, ops.cast(others, sums.dtype)]), new_states
 
     return loss
@@ -110,7 +127,7 @@ def _word_losses(
     )
 
 
-def sentence_losses(
+def sentence_sums(
     model: BidirectionalLanguageModel,
     teacher_map: keras.layers.Dense,
     tokens: Any,
@@ -119,15 +136,15 @@ def sentence_losses(
     """Computes the losses of a teacher's sentences: the words, the tokens and the sentences.
 
     Both directions read whole sentences from zero states, as `ElmoLayer` does, and predict their
-    words. Otherwise the model would learn from the windows to predict words, and from the teacher
-    not to do so from zero states. A linear map of all layers, the token layer included, predicts
-    the teacher's components.
+    words. A model that predicts words only in windows forgets to predict them from zero states.
+    A linear map of all layers, the token layer included, predicts the teacher's components.
 
     - The loss of a word is its negative log-probability, as in the windows.
-    - The error of the tokens is the squared distance of the predicted components from the
-      teacher's. Predicting the mean of the teacher's vectors gives an error of 1.
-    - The error of the sentences is the part of the tokens' error that the mean vectors of the
-      sentences have: the squared distance of these means, weighted by the numbers of tokens.
+    - The error of a token is the squared distance of the predicted components from the teacher's.
+      Predicting the mean of the teacher's vectors gives a mean error of 1.
+    - The error of a sentence is the part of its tokens' error that its mean vector has: the squared
+      distance of the two means, times the number of tokens. It is never larger than the error of
+      the tokens.
 
     Args:
         model: `BidirectionalLanguageModel`.
@@ -136,8 +153,9 @@ def sentence_losses(
         batch: `Batch` with a teacher's sentences. It may be a replica's part of a batch.
 
     Returns:
-        `(3,)` float32: the mean loss of a word over both directions and the two errors, as means
-        over the whole batch. A replica computes its part of these sums.
+        `(5,)` float32: the sum of the words' losses over both directions, the sums of the errors of
+        tokens and sentences, the number of words that each direction predicts, and the number of
+        targets.
 
     References:
         - [Tang et al., 2019](https://arxiv.org/abs/1903.12136), distillation into a biLSTM
@@ -149,18 +167,23 @@ def sentence_losses(
     layers, _ = model.elmo.bilstm(x, mask=mask)
     predicted = teacher_map(ops.concatenate([x, *layers], axis=-1))
     targets = ops.transpose(ops.convert_to_tensor(batch.teacher_targets), (1, 0, 2))
-    weights = ops.transpose(ops.convert_to_tensor(batch.teacher_weights))
-    difference = ops.cast(predicted, "float32") - targets
-    error = ops.sum(ops.sum(difference * difference, axis=-1) * weights)
-    of_sentence = ops.sum(weights, axis=1)
-    means = ops.sum(difference * weights[:, :, None], axis=1)  # times the weight of the sentence
-    distances = ops.sum(means * means, axis=-1) / ops.maximum(of_sentence, 1e-12)
-    words = _sentence_word_loss(model, layers[-1], mask, batch)
-    return ops.stack([words, error, ops.sum(distances)])
+    has_target = ops.transpose(ops.cast(batch.teacher_mask, "float32"))  # (sentences, time)
+    difference = (ops.cast(predicted, "float32") - targets) * has_target[:, :, None]
+    totals = ops.sum(difference, axis=1)  # (sentences, components)
+    counts = ops.sum(has_target, axis=1)
+    return ops.stack(
+        [
+            _sentence_word_loss(model, layers[-1], mask, batch),
+            ops.sum(difference * difference),
+            ops.sum(ops.sum(totals * totals, axis=-1) / ops.maximum(counts, 1.0)),
+            ops.sum(ops.cast(mask[:, 1:], "float32")),
+            ops.sum(counts),
+        ]
+    )
 
 
 def _sentence_word_loss(model: BidirectionalLanguageModel, y: Any, mask: Any, batch: Batch) -> Any:
-    """Computes the mean loss of the words of a teacher's sentences, float32 scalar.
+    """Computes the sum of the losses of the words of a teacher's sentences, float32 scalar.
 
     Args:
         model: `BidirectionalLanguageModel`.
@@ -173,15 +196,15 @@ def _sentence_word_loss(model: BidirectionalLanguageModel, y: Any, mask: Any, ba
     expected = batch.sentence_log_expected
     if expected is not None:
         expected = ops.transpose(ops.convert_to_tensor(expected))
-    total = 0.0
+    # Two neighbors are predicted from each other if the second one belongs to the sentence.
+    is_predicted = ops.reshape(mask[:, 1:], (-1,))
+    sums = []
     # Forward, each step predicts the next word; backward, the one before.
     for part, predicted in ((forward[:, :-1], slice(1, None)), (backward[:, 1:], slice(None, -1))):
         log_expected = None if expected is None else expected[:, predicted]
         losses = _word_losses(model, part, words[:, predicted], log_expected, batch)
-        # A pair of neighbors counts where its second word is one of the sentence.
-        is_predicted = ops.reshape(mask[:, 1:], (-1,))
-        total += ops.sum(ops.where(is_predicted, ops.cast(losses, "float32"), 0.0))
-    return total / (2 * ops.cast(batch.sentence_count[0], "float32"))
+        sums.append(ops.sum(ops.where(is_predicted, ops.cast(losses, "float32"), 0.0)))
+    return sums[0] + sums[1]
 
 
 def build_teacher_map(model: BidirectionalLanguageModel, num_components: int) -> keras.layers.Dense:
@@ -192,7 +215,7 @@ def build_teacher_map(model: BidirectionalLanguageModel, num_components: int) ->
         num_components: int.
 
     Returns:
-        Dense layer. The error starts at 1 whatever the weights of the model are.
+        Dense layer. Whatever the weights of the model are, the error of the tokens starts at 1.
     """
     bilstm = model.elmo.bilstm
     dense = keras.layers.Dense(
@@ -203,6 +226,25 @@ def build_teacher_map(model: BidirectionalLanguageModel, num_components: int) ->
     )
     dense.build((None, None, bilstm.output_dim * (1 + 2 * bilstm.num_layers)))
     return dense
+
+
+def build_teacher_term(
+    model: BidirectionalLanguageModel, sentences: TeacherSentences, options: PretrainingOptions
+) -> TeacherTerm:
+    """Creates the part of a teacher in the loss, with a new linear map.
+
+    Args:
+        model: `BidirectionalLanguageModel`.
+        sentences: `TeacherSentences`.
+        options: `PretrainingOptions`.
+    """
+    return TeacherTerm(
+        build_teacher_map(model, sentences.num_components),
+        options.teacher_weight,
+        options.teacher_sentence_weight,
+        sentences.batch_size,
+        sentences.mean_tokens,
+    )
 
 
 def zero_states(

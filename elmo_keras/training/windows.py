@@ -28,7 +28,7 @@ Word: TypeAlias = str | tuple[None, str]
 _OF_SENTENCES = (
     "teacher_inputs",
     "teacher_targets",
-    "teacher_weights",
+    "teacher_mask",
     "sentence_words",
     "sentence_log_expected",
 )
@@ -55,14 +55,11 @@ class Batch(NamedTuple):
         teacher_inputs: `(time, sentences)` int32. The words of the teacher's sentences with their
             boundaries, as indices into `ids`; -1 is padding. `None` without a teacher.
         teacher_targets: `(time, sentences, components)` float32, or `None`.
-        teacher_weights: `(time, sentences)` float32, or `None`. The weights of all targets of the
-            batch add up to 1; a word without a target has the weight 0.
+        teacher_mask: `(time, sentences)` bool, or `None`. Whether a word has a target.
         sentence_words: `(time, sentences)` int32. The words of the teacher's sentences with their
             boundaries, as indices into the vocabulary, or `None`.
         sentence_log_expected: `(time, sentences)` float32. `LogUniformSampler.log_expected` of
             `sentence_words`, or `None`.
-        sentence_count: `(1,)` float32, or `None`. Number of words of the teacher's sentences that
-            each direction predicts, in the batch of all replicas.
     """
 
     ids: np.ndarray
@@ -75,10 +72,9 @@ class Batch(NamedTuple):
     dropout_mask: np.ndarray | None
     teacher_inputs: np.ndarray | None = None
     teacher_targets: np.ndarray | None = None
-    teacher_weights: np.ndarray | None = None
+    teacher_mask: np.ndarray | None = None
     sentence_words: np.ndarray | None = None
     sentence_log_expected: np.ndarray | None = None
-    sentence_count: np.ndarray | None = None
 
     def select_streams(self, streams: slice, pad_words: bool = False) -> "Batch":
         """Returns the batch of some of the streams; its `ids` are reduced to their words.
@@ -272,7 +268,7 @@ class Windows:
         time = 2 + max(len(tokens) for tokens, _, _ in sentences)
         time = bucket(time) if self.pad_words else time
         shape = time, len(sentences)
-        inputs, weights = np.full(shape, -1, "int32"), np.zeros(shape, "float32")
+        inputs, mask = np.full(shape, -1, "int32"), np.zeros(shape, bool)
         indices = np.zeros(shape, "int32")
         targets = np.zeros((*shape, self.teacher.num_components), "float32")
         for row, (tokens, vectors, has_target) in enumerate(sentences):
@@ -281,16 +277,12 @@ class Windows:
             indices[: len(words), row] = self._indices(words)
             # The first step is the sentence boundary.
             targets[1 : len(tokens) + 1, row] = np.where(has_target[:, None], vectors, 0)
-            weights[1 : len(tokens) + 1, row] = has_target
-        weights /= max(weights.sum(), 1)
-        # Each direction predicts all words of a sentence, and one of its two boundaries.
-        count = (inputs >= 0).sum() - len(sentences)
+            mask[1 : len(tokens) + 1, row] = has_target
         return {
             "teacher_inputs": inputs,
             "teacher_targets": targets,
-            "teacher_weights": weights,
+            "teacher_mask": mask,
             "sentence_words": indices,
-            "sentence_count": np.array([count], "float32"),
         }
 
     def _ids(self, places: dict[Word, int]) -> np.ndarray:

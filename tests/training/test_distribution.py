@@ -90,7 +90,7 @@ def test_mirrored_with_a_teacher(tmp_path):
     corpus = small_run.write_corpus(tmp_path / "alone/corpus")
     small_run.write_corpus(tmp_path / "two/corpus")
     shards = write_shards(corpus, tmp_path / "targets")
-    small_run.run(tmp_path / "alone", STEPS, {"teacher": shards})
+    small_run.run(tmp_path / "alone", STEPS, {"teacher": shards}, teacher_batch_size=10)
     run(
         "import pathlib\n"
         "import tensorflow as tf\n"
@@ -103,7 +103,13 @@ def test_mirrored_with_a_teacher(tmp_path):
         "settings = {'teacher': training.TeacherShards(given['targets'])}\n"
         "folder = pathlib.Path(given['folder'])\n"
         "for steps in (5, given['steps']):\n"
-        "    small_run.run(folder, steps, settings, strategy.scope())\n"
+        "    small_run.run(folder, steps, settings, strategy.scope(), teacher_batch_size=10)\n"
+        "try:\n"
+        "    small_run.run(folder, steps, settings, strategy.scope(), teacher_batch_size=7)\n"
+        "except ValueError as error:\n"
+        "    assert '`teacher_batch_size` must be a multiple of' in str(error)\n"
+        "else:\n"
+        "    raise AssertionError\n"
         "result = strategy.num_replicas_in_sync",
         {
             "folder": str(tmp_path / "two"),
@@ -113,13 +119,17 @@ def test_mirrored_with_a_teacher(tmp_path):
         tmp_path,
     )
     check_same(tmp_path / "two", tmp_path / "alone")
-    errors = [
-        [json.loads(line).get("teacher_error") for line in path.read_text().splitlines()]
-        for path in (tmp_path / name / "run" / LOG for name in ("two", "alone"))
+    names = "sentence_perplexity", "teacher_error", "teacher_sentence_error"
+    one, other = (
+        [json.loads(line) for line in (tmp_path / name / "run" / LOG).read_text().splitlines()]
+        for name in ("two", "alone")
+    )
+    values = [
+        [[line[name] for name in names] for line in lines if names[0] in line]
+        for lines in (one, other)
     ]
-    pairs = [pair for pair in zip(*errors, strict=True) if None not in pair]
-    assert len(pairs) == STEPS
-    np.testing.assert_allclose(*zip(*pairs), rtol=1e-4)
+    assert len(values[0]) == STEPS
+    np.testing.assert_allclose(*values, rtol=1e-4)
 
 
 def start_workers(folder, seconds):

@@ -1,5 +1,6 @@
 """The teacher's error: equal to numpy's from ElmoLayer's vectors; runs with a teacher."""
 
+import itertools
 import json
 
 import keras
@@ -10,7 +11,12 @@ import elmo_keras
 from elmo_keras import training
 from elmo_keras.training import run_checkpoint
 from elmo_keras.training.teacher_sentences import teacher_sentences
-from elmo_keras.training.window_loss import build_teacher_map, window_loss, zero_states
+from elmo_keras.training.window_loss import (
+    TeacherTerm,
+    build_teacher_map,
+    window_loss,
+    zero_states,
+)
 from elmo_keras.training.windows import Windows
 from tests.training import small_run
 from tests.training.small_run import equal, log_of, weights_of
@@ -32,121 +38,141 @@ def run(folder, steps, shards, **options):
     return small_run.run(folder, steps, settings, **options)
 
 
-def windows_with(corpus, shards, model, **options):
+def windows_with(corpus, shards, model, sentences=6, **options):
     return Windows(
         corpus,
         model.word_vocabulary,
         model.elmo.token_encoder,
         **{"batch_size": 6, "window": 5, "num_negatives": 16, "dropout": 0.0} | options,
-        teacher=teacher_sentences(shards, 6),
+        teacher=teacher_sentences(shards, sentences),
     )
+
+
+def make_term(model, kernel=0.0, bias=0.0, mean_tokens=7.0):
+    """The teacher's part of the loss, with a map of given weights."""
+    dense = build_teacher_map(model, 4)
+    dense.set_weights([np.broadcast_to(kernel, dense.kernel.shape), np.broadcast_to(bias, 4)])
+    return TeacherTerm(dense, 3.0, 2.0, 6, mean_tokens)
+
+
+def sums_of(model, batch, term, streams=6):
+    value, sums, _ = window_loss(model, 6, 0.0, term)(batch, zero_states(model, streams))
+    return keras.ops.convert_to_numpy(value), keras.ops.convert_to_numpy(sums)
 
 
 @pytest.mark.parametrize("pad_words", [False, True])
 def test_the_error_equals_numpy(corpus, shards, pad_words):
     model = small_run.make_model(corpus)
-    dense = build_teacher_map(model, 4)
     random = np.random.default_rng(0)
-    kernel, bias = random.normal(size=dense.kernel.shape) / 4, random.normal(size=4)
-    dense.set_weights([kernel, bias])
+    shape = build_teacher_map(model, 4).kernel.shape
+    kernel, bias = random.normal(size=shape) / 4, random.normal(size=4)
     batch = next(windows_with(corpus, shards, model, pad_words=pad_words))
-    _, sums, _ = window_loss(model, 6, teacher_map=dense, teacher_weight=3.0)(
-        batch, zero_states(model, 6)
-    )
+    _, sums = sums_of(model, batch, make_term(model, kernel, bias))
     elmo = elmo_keras.ElmoLayer(
         model.elmo.token_encoder, model.elmo.bilstm, output="all", tokenizer="whitespace"
     )
-    errors = []
+    error = sentence_error = words = targets = 0
     for item in teacher_sentences(shards, 6).next_batch():
         layers = keras.ops.convert_to_numpy(elmo(elmo.padded_ids([item.tokens], len(item.tokens))))
         tokens, *others = np.moveaxis(layers[0], 1, 0)  # each (time, dim)
         tokens = tokens[:, : tokens.shape[1] // 2]  # The token layer holds each vector twice.
-        predicted = np.concatenate([tokens, *others], axis=1) @ kernel + bias
-        distances = np.sum((predicted - item.vectors) ** 2, axis=1)
-        errors += [d for d, word in zip(distances, item.tokens) if has_target(word)]
-    assert keras.ops.convert_to_numpy(sums)[3] == pytest.approx(np.mean(errors), rel=1e-4)
+        difference = np.concatenate([tokens, *others], axis=1) @ kernel + bias - item.vectors
+        difference = difference[[has_target(word) for word in item.tokens]]
+        error += np.sum(difference**2)
+        if len(difference):
+            sentence_error += len(difference) * np.sum(difference.mean(axis=0) ** 2)
+        words += len(item.tokens) + 1
+        targets += len(difference)
+    assert 0 < sentence_error < error
+    np.testing.assert_allclose(sums[3:], [error, sentence_error, words, targets], rtol=1e-4)
 
 
-def test_the_error_joins_the_loss_of_the_language_model(corpus, shards):
+def test_the_errors_join_the_loss_of_the_language_model(corpus, shards):
     model = small_run.make_model(corpus)
-    dense = build_teacher_map(model, 4)
-    batch, states = next(windows_with(corpus, shards, model)), zero_states(model, 6)
-    plain, sums, _ = window_loss(model, 6)(batch, states)
-    joint, joint_sums, _ = window_loss(model, 6, 0.0, dense, 3.0, 2.0)(batch, states)
-    joint, joint_sums, sums = map(keras.ops.convert_to_numpy, (joint, joint_sums, sums))
-    plain = keras.ops.convert_to_numpy(plain)
+    batch = next(windows_with(corpus, shards, model))
+    plain, sums = sums_of(model, batch, None)
+    joint, joint_sums = sums_of(model, batch, make_term(model, 0.1, 0.2))
     np.testing.assert_allclose(joint_sums[:2], sums, rtol=1e-6)
-    word_loss, error, sentence_error = joint_sums[2:]
-    norms = np.sum(batch.teacher_targets**2, axis=-1)  # the map is all zeros
-    assert error == pytest.approx(np.sum(batch.teacher_weights * norms), rel=1e-5)
-    predicted = (batch.teacher_inputs >= 0).sum() - 6
-    share = predicted / (predicted + 30)
-    language_model = plain / 5 * (1 - share) + word_loss * share
-    assert joint == pytest.approx(
-        5 * (language_model + 3.0 * (error + 2.0 * sentence_error)), rel=1e-5
-    )
+    word_loss, error, sentence_error, _, _ = joint_sums[2:]
+    # The expected numbers count, not those of the batch: every token of a text weighs the same.
+    words, targets = 6 * (7.0 + 1), 6 * 7.0
+    share = words / (words + 30)
+    language_model = plain / 5 * (1 - share) + word_loss / (2 * words) * share
+    teacher = 3.0 * (error + 2.0 * sentence_error) / targets
+    assert joint == pytest.approx(5 * (language_model + teacher), rel=1e-5)
 
 
-@pytest.mark.parametrize("num_negatives", [16, 1000])
-def test_the_words_of_the_sentences_are_predicted(corpus, shards, num_negatives):
-    """With the full softmax, the loss is the perplexity of the model, from zero states."""
+def test_the_words_of_the_sentences_are_predicted(corpus, shards):
+    """With the full softmax, the loss is that of the model's perplexity, from zero states."""
     model = small_run.make_model(corpus)
-    dense = build_teacher_map(model, 4)
-    batch = next(windows_with(corpus, shards, model, num_negatives=num_negatives))
-    losses = keras.ops.convert_to_numpy(
-        window_loss(model, 6, 0.0, dense, 1.0)(batch, zero_states(model, 6))[1]
-    )
     sentences = [item.tokens for item in teacher_sentences(shards, 6).next_batch()]
-    full = np.log(model.perplexity(sentences).mean)
-    if num_negatives == 1000:
-        assert losses[2] == pytest.approx(full, rel=1e-5)
-    else:  # a sampled softmax, close to the full one
-        assert losses[2] == pytest.approx(full, rel=0.2)
+    batch = next(windows_with(corpus, shards, model, num_negatives=1000))
+    _, sums = sums_of(model, batch, make_term(model))
+    expected = np.log(model.perplexity(sentences).mean)
+    assert sums[2] / (2 * sums[5]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_error_of_the_sentences_equals_numpy(corpus, shards):
+def test_the_sampled_softmax_of_the_sentences_equals_numpy(corpus, shards):
     model = small_run.make_model(corpus)
-    dense = build_teacher_map(model, 4)
-    dense.set_weights([np.zeros(dense.kernel.shape), np.full(4, 0.3)])
+    random = np.random.default_rng(1)
+    for weight in model.head.weights:  # The bias starts at 0.
+        weight.assign(random.normal(size=weight.shape))
     batch = next(windows_with(corpus, shards, model))
-    sums = window_loss(model, 6, 0.0, dense, 1.0)(batch, zero_states(model, 6))[1]
-    errors, counts = [], []
+    _, sums = sums_of(model, batch, make_term(model))
+    softmax = model.head.softmax
+    kernel, bias = map(keras.ops.convert_to_numpy, (softmax.kernel, softmax.bias))
+    negatives, correction = batch.negatives, batch.negatives_log_expected
+    # A word has one correction, in the windows, in the sample and in the sentences.
+    pairs = [
+        (batch.sentence_words, batch.sentence_log_expected),
+        (negatives, correction),
+        (batch.targets, batch.log_expected),
+    ]
+    expected = {}
+    for words, values in pairs:
+        expected |= dict(zip(words.ravel().tolist(), values.ravel()))
+    total, dim = 0.0, kernel.shape[1]
     for item in teacher_sentences(shards, 6).next_batch():
-        vectors = item.vectors[item.has_target]
-        counts.append(len(vectors))
-        errors.append(np.sum((vectors.mean(axis=0) - 0.3) ** 2) if counts[-1] else 0.0)
-    expected = np.average(errors, weights=counts)
-    assert keras.ops.convert_to_numpy(sums)[4] == pytest.approx(expected, rel=1e-4)
+        ids = model.elmo.padded_ids([item.tokens], len(item.tokens))
+        y = keras.ops.convert_to_numpy(model.elmo(ids))[0]  # (time + 2, 2 * dim)
+        words = [
+            model.word_vocabulary.token_to_index(word) for word in ("<S>", *item.tokens, "</S>")
+        ]
+        for step, (one, other) in enumerate(itertools.pairwise(words)):
+            for vector, word in ((y[step, :dim], other), (y[step + 1, dim:], one)):
+                true = vector @ kernel[word] + bias[word] - expected[word]
+                logits = kernel[negatives] @ vector + bias[negatives] - correction
+                if word not in negatives:
+                    logits = np.append(logits, true)
+                total += np.log(np.sum(np.exp(logits))) - true
+    assert sums[2] == pytest.approx(total, rel=1e-4)
 
 
-def test_the_error_of_replicas_adds_up(corpus, shards):
+def test_the_sums_of_replicas_add_up(corpus, shards):
     model = small_run.make_model(corpus)
-    dense = build_teacher_map(model, 4)
-    dense.set_weights([np.full(dense.kernel.shape, 0.1), np.ones(4)])
-    batch = next(windows_with(corpus, shards, model))
-    loss = window_loss(model, 6, 0.0, dense, 3.0)
-
-    def sums_of(part, size):
-        value, sums, _ = loss(part, zero_states(model, size))
-        return np.append(*map(keras.ops.convert_to_numpy, (sums, value)))
-
-    parts = [sums_of(batch.select_streams(slice(i, i + 3), pad), 3) for i, pad in ((0, 0), (3, 1))]
-    np.testing.assert_allclose(sum(parts), sums_of(batch, 6), rtol=1e-5)
-
-
-def test_more_sentences_than_streams_are_divided_in_the_same_proportion(corpus, shards):
-    model = small_run.make_model(corpus)
-    batch = next(windows_with(corpus, shards, model, batch_size=4))
-    parts = [batch.select_streams(slice(start, start + 2)) for start in (0, 2)]
-    for name in ("teacher_targets", "teacher_weights", "sentence_words", "sentence_log_expected"):
-        arrays = [getattr(part, name) for part in parts]
-        np.testing.assert_array_equal(np.concatenate(arrays, axis=1), getattr(batch, name))
+    batch = next(windows_with(corpus, shards, model, sentences=12))
+    term = make_term(model, 0.1, 1.0)._replace(sentences=12)
+    parts = [
+        sums_of(model, batch.select_streams(slice(i, i + 3), pad), term, streams=3)
+        for i, pad in ((0, False), (3, True))
+    ]
+    whole = sums_of(model, batch, term)
+    for index in range(2):
+        np.testing.assert_allclose(sum(part[index] for part in parts), whole[index], rtol=1e-5)
 
 
 def test_a_teacher_run_in_parts_is_the_same(shards, tmp_path):
-    model = run(tmp_path / "whole", 20, shards)
+    model = run(tmp_path / "whole", 20, shards, teacher_batch_size=9)
     for steps in (3, 11, 20):
-        again = run(tmp_path / "parts", steps, shards)
+        again = run(tmp_path / "parts", steps, shards, teacher_batch_size=9)
+    one, other = (
+        [json.loads(line) for line in (tmp_path / name / "run/log.jsonl").read_text().splitlines()]
+        for name in ("whole", "parts")
+    )
+    names = "sentence_perplexity", "teacher_error", "teacher_sentence_error"
+    assert [[line.get(name) for name in names] for line in one] == [
+        [line.get(name) for name in names] for line in other
+    ]
     assert log_of(tmp_path / "parts") == log_of(tmp_path / "whole")
     assert equal(weights_of(again), weights_of(model))
     one, other = (run_checkpoint.load(tmp_path / name / "run") for name in ("whole", "parts"))
