@@ -87,14 +87,14 @@ class Batch(NamedTuple):
         """
         inputs = self.inputs[:, streams]
         words = np.unique(inputs)
-        sentences = {}
+        sentences: dict[str, np.ndarray] = {}
         if self.teacher_inputs is not None:
             ratio = self.teacher_inputs.shape[1] / len(self.carry)
             start, stop, _ = streams.indices(len(self.carry))
             columns = slice(round(start * ratio), round(stop * ratio))
             arrays = {name: getattr(self, name) for name in _OF_SENTENCES}
             sentences = {
-                name: None if array is None else array[:, columns] for name, array in arrays.items()
+                name: array[:, columns] for name, array in arrays.items() if array is not None
             }
             read = sentences["teacher_inputs"]
             words = np.union1d(words, read[read >= 0])
