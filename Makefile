@@ -31,7 +31,10 @@ BACKEND_TESTS := tests/backend tests/layers tests/encoders tests/checkpoints/tes
 	tests/models/preprocessing/test_batches.py tests/metrics \
 	tests/training/test_pretraining.py::test_a_run_in_parts_is_the_same \
 	tests/training/test_pretraining.py::test_a_step_of_every_precision \
-	tests/training/test_teacher_loss.py \
+	tests/training/test_teacher_loss.py::test_the_error_equals_numpy \
+	tests/training/test_teacher_loss.py::test_the_errors_join_the_loss_of_the_language_model \
+	tests/training/test_teacher_loss.py::test_the_sampled_softmax_of_the_sentences_equals_numpy \
+	tests/training/test_teacher_loss.py::test_a_teacher_run_in_parts_is_the_same \
 	tests/training/test_bert_model.py::test_vectors_equal_those_of_transformers \
 	tests/models/test_bidirectional_language_model.py::test_perplexity \
 	tests/models/test_language_model_front_ends.py tests/models/test_language_model_contract.py \
