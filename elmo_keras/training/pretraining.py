@@ -81,7 +81,7 @@ def pretrain(
     teacher_sentence_weight * sentence error)` is added to it. Dropout is applied to the windows
     alone. The map is a part of the checkpoint, but not of the preset. Tokens, perplexities and
     speeds in the log are those of the windows, and so is the number of steps;
-    `sentence_perplexity` is that of the teacher's sentences, also of the sampled softmax.
+    `sentence_perplexity` is the perplexity of the teacher's sentences, by the sampled softmax too.
 
     Files in `directory`: `checkpoint.h5`, from which the run is resumed; `log.jsonl`, with a line
     every `log_every` steps and for each validation; `tensorboard/`; and `preset/`, which

@@ -181,7 +181,7 @@ class PretrainingProgress:
 
 
 def _teacher_values(sums: np.ndarray) -> dict[str, float]:
-    """Converts the values of `window_loss.sentence_sums` to means; there are none or five."""
+    """Converts the five values of `window_loss.sentence_sums`, or none, to means."""
     if not len(sums):
         return {}
     word_loss, error, sentence_error, words, targets = map(float, sums)

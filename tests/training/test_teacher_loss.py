@@ -103,7 +103,7 @@ def test_the_errors_join_the_loss_of_the_language_model(corpus, shards):
 
 
 def test_the_words_of_the_sentences_are_predicted(corpus, shards):
-    """With the full softmax, the loss is that of the model's perplexity, from zero states."""
+    """With the full softmax, the loss is the logarithm of the model's perplexity."""
     model = small_run.make_model(corpus)
     sentences = [item.tokens for item in teacher_sentences(shards, 6).next_batch()]
     batch = next(windows_with(corpus, shards, model, num_negatives=1000))
